@@ -1,0 +1,74 @@
+//! Starts the peers and hands their addresses to `capstan-bench`, which measures them beside Capstan.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+use crate::services::{ALL, Durability, Place, Service, free_port, new_folder};
+use crate::setup;
+use crate::workspace::{Workspace, succeed};
+
+/// The program that measures, and the one that is measured.
+const BENCH: &str = "capstan-bench";
+const CAPSTAN: &str = "capstan";
+/// The page whose generated section `--save` writes again.
+const PAGE: &str = "docs/benchmarks.md";
+
+#[derive(Subcommand)]
+pub enum Action {
+    /// Enqueue, then acquire and complete: each system in turn, cell by cell, with its leanest client
+    Work {
+        /// Which systems, by name: capstan, redis, postgres, beanstalkd [default: all]
+        #[arg(long, value_delimiter = ',')]
+        systems: Vec<String>,
+        /// Write the results into docs/benchmarks.md
+        #[arg(long)]
+        save: bool,
+        /// Passed on to the benchmark, such as --output json, --seconds 4, --repeats 3, --clients 1,8,64, --cases enqueue
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
+    let Action::Work { systems, save, arguments } = action;
+    let known = || ALL.map(Service::name).into_iter().chain([CAPSTAN]);
+    if let Some(unknown) = systems.iter().find(|system| !known().any(|name| name == *system)) {
+        bail!("there is no system named {unknown}; there are {}", known().collect::<Vec<_>>().join(", "));
+    }
+    let wanted = |name: &str| systems.is_empty() || systems.iter().any(|system| system == name);
+
+    let mut packages = vec!["build", "--release", "--package", BENCH];
+    if wanted(CAPSTAN) {
+        packages.extend(["--package", CAPSTAN]);
+    }
+    succeed(&mut workspace.cargo(packages), "building the benchmark")?;
+    let built = workspace.scratch()?.with_file_name("release");
+
+    let folder = new_folder("bench")?;
+    let mut command = Command::new(built.join(BENCH));
+    command.arg("work").arg("--data-dir").arg(folder.join(CAPSTAN)).stdin(Stdio::null()).current_dir(&workspace.root);
+    if wanted(CAPSTAN) {
+        command.arg("--capstan").arg(built.join(CAPSTAN));
+    }
+    let peers = ALL.into_iter().filter(|service| wanted(service.name())).collect::<Vec<_>>();
+    let missing = setup::install(&peers);
+    let mut running = Vec::new();
+    for peer in peers.into_iter().filter(|peer| !missing.contains(peer)) {
+        let place = Place { folder: folder.join(peer.name()), port: free_port()?, durability: Durability::BeforeAck };
+        let server = peer.start(&place, false)?;
+        command.arg("--peer").arg(format!("{peer}={}", server.url));
+        running.push(server);
+    }
+    if *save {
+        command.arg("--save").arg(workspace.root.join(PAGE));
+    }
+    let outcome = succeed(command.args(arguments), "the benchmark");
+    for server in running {
+        server.stop()?;
+    }
+    fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    outcome
+}

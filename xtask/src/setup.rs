@@ -1,0 +1,79 @@
+//! Installs, by name and from package registries, what tests and benchmarks need beyond a Rust toolchain.
+//!
+//! Quick when everything is there. Where something cannot be installed it says so and goes on: what needs it is then
+//! skipped with the reason, never passed.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::services::{ALL, Service, on_path};
+
+#[derive(Args)]
+pub struct Options {
+    /// Only say what is missing
+    #[arg(long)]
+    check: bool,
+}
+
+/// Installs every server, and fails where one cannot be had.
+pub fn run(options: &Options) -> Result<()> {
+    let missing = if options.check { missing(&ALL) } else { install(&ALL) };
+    if !missing.is_empty() {
+        let names = missing.iter().map(|service| service.name()).collect::<Vec<_>>().join(", ");
+        anyhow::bail!("this machine lacks {names}");
+    }
+    println!("setup: everything is there ({})", ALL.map(Service::name).join(", "));
+    Ok(())
+}
+
+/// Installs what is missing of `services` and returns what still is.
+pub fn install(services: &[Service]) -> Vec<Service> {
+    let wanted = missing(services);
+    if wanted.is_empty() {
+        return wanted;
+    }
+    let packages = wanted.iter().map(|service| package(*service)).collect::<Vec<_>>();
+    println!("setup: installing {}", packages.join(", "));
+    if let Err(why) = apt(&packages) {
+        eprintln!("setup: cannot install {}: {why:#}", packages.join(", "));
+    }
+    missing(services)
+}
+
+fn missing(services: &[Service]) -> Vec<Service> {
+    services.iter().copied().filter(|service| service.program().is_none()).collect()
+}
+
+/// The Debian package that a server comes in.
+fn package(service: Service) -> &'static str {
+    match service {
+        Service::Redis => "redis-server",
+        Service::Postgres => "postgresql",
+        Service::Beanstalkd => "beanstalkd",
+    }
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
+    if on_path("apt-get").is_none() {
+        anyhow::bail!("this machine has no apt-get; install them by its own package manager");
+    }
+    let is_root = fs::metadata("/proc/self")?.uid() == 0;
+    if !is_root && on_path("sudo").is_none() {
+        anyhow::bail!("only root may install packages, and there is no sudo");
+    }
+    let apt_get = |arguments: &[&str]| {
+        // `sudo -n` fails instead of asking: nobody may be there to answer.
+        let mut command = if is_root { Command::new("apt-get") } else { Command::new("sudo") };
+        if !is_root {
+            command.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        }
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
+        crate::workspace::succeed(&mut command, &format!("apt-get {}", arguments.join(" ")))
+    };
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+}
