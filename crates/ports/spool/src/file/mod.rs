@@ -234,7 +234,7 @@ fn stopped(operation: &'static str, error: JoinError) -> SpoolError {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => {
             let source = io::Error::new(io::ErrorKind::Interrupted, "the process is shutting down");
-            SpoolError::Store { operation, place: String::from("of files"), source }
+            SpoolError::Store { operation, place: String::from("of a process that stops"), source }
         }
     }
 }
