@@ -1,0 +1,1 @@
+//! Jobs, units and chunks: the pure decisions of a migration.

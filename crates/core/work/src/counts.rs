@@ -1,0 +1,67 @@
+//! Counts and totals of a session, kept as items change (W6).
+
+use crate::item::{Item, ItemState};
+use crate::progress::Progress;
+use minicbor::{Decode, Encode};
+
+/// How many items are in each state, and what they add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Counts {
+    /// By [`ItemState`], forgotten ones among the completed.
+    #[n(0)]
+    states: [u64; 9],
+    /// Documents and bytes expected in all.
+    #[n(1)]
+    pub expected: Progress,
+    /// Documents and bytes done.
+    #[n(2)]
+    pub done: Progress,
+    /// Completed items that are no longer kept.
+    #[n(3)]
+    pub forgotten: u64,
+}
+
+impl Counts {
+    /// How many items are in a state.
+    pub fn of(&self, state: ItemState) -> u64 {
+        self.states[state as usize]
+    }
+
+    /// Every item but dormant ones.
+    pub fn total(&self) -> u64 {
+        self.states.iter().sum::<u64>() - self.of(ItemState::Dormant)
+    }
+
+    /// Items that may still move by themselves.
+    pub fn unfinished(&self) -> u64 {
+        [ItemState::Waiting, ItemState::Delayed, ItemState::Ready, ItemState::Assigned].map(|s| self.of(s)).iter().sum()
+    }
+
+    /// Items that the next acquirer may have, now or after a time.
+    pub fn pending(&self) -> u64 {
+        self.of(ItemState::Ready) + self.of(ItemState::Delayed)
+    }
+
+    pub(crate) fn enter(&mut self, item: &Item) {
+        self.states[item.state as usize] += 1;
+        if item.state != ItemState::Dormant {
+            let (expected, done) = item.totals();
+            self.expected += expected;
+            self.done += done;
+        }
+    }
+
+    pub(crate) fn leave(&mut self, item: &Item) {
+        self.states[item.state as usize] -= 1;
+        if item.state != ItemState::Dormant {
+            let (expected, done) = item.totals();
+            self.expected -= expected;
+            self.done -= done;
+        }
+    }
+
+    /// A completed item is let go of: it stays counted.
+    pub(crate) fn forget(&mut self) {
+        self.forgotten += 1;
+    }
+}

@@ -1,0 +1,164 @@
+//! All sessions, and what they share.
+
+use crate::event::GrantKey;
+use crate::limits::Limits;
+use crate::session::{Mode, Session};
+use capstan_ids::{LimitName, Moment, Monotonic, Position, SessionName, Token, WallTime, WorkerId};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The whole state of work coordination: what [`WorkState::decide`] reads and [`WorkState::apply`] writes.
+#[derive(Debug, Default)]
+pub struct WorkState {
+    pub(crate) sessions: BTreeMap<SessionName, Box<Session>>,
+    pub(crate) shared: Shared,
+}
+
+/// When an event happened, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Its position; for one that is not journalled, the next one's.
+    pub position: Position,
+    /// Both clocks. On replay the wall time is the commit's, the monotonic time is now.
+    pub moment: Moment,
+}
+
+/// What a decision may look at beside the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Both clocks.
+    pub moment: Moment,
+    /// The position that the first decided event will take.
+    pub next: Position,
+    /// A random number, for jitter.
+    pub random: u64,
+}
+
+/// What the sessions share: limits over all of them, and who is due when.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub limits: Limits,
+    /// Ends of leases, delays and ghosts by the monotonic clock.
+    pub alarms: BTreeSet<Alarm>,
+    /// Items that are not handed out before a time.
+    pub calendar: BTreeSet<(WallTime, SessionName, u64)>,
+    /// Items whose progress only memory has, by when it is to be noted.
+    pub unnoted: BTreeSet<(Monotonic, SessionName, u64)>,
+    /// Live leases by what a repeat of their grant would say.
+    pub keys: HashMap<(Option<WorkerId>, GrantKey), Vec<(SessionName, u64)>>,
+    /// Sessions with ready work by how much they were served.
+    pub turns: BTreeSet<(u64, SessionName)>,
+}
+
+/// Something that ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Alarm {
+    pub at: Monotonic,
+    pub session: SessionName,
+    pub what: Due,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// The lease or the delay of an item.
+    Item(u64),
+    /// The lease of an item that was removed.
+    Ghost(Token),
+}
+
+impl WorkState {
+    /// No sessions, no limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When [`crate::Command::Tick`] has something to do next, by the monotonic clock.
+    pub fn next_alarm(&self) -> Option<Monotonic> {
+        let alarm = self.shared.alarms.first().map(|alarm| alarm.at);
+        let unnoted = self.shared.unnoted.first().map(|(at, ..)| *at);
+        alarm.into_iter().chain(unnoted).min()
+    }
+
+    /// When it has something to do next, by the wall clock.
+    pub fn next_not_before(&self) -> Option<WallTime> {
+        self.shared.calendar.first().map(|(at, ..)| *at)
+    }
+
+    /// Whether anything is due.
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.next_alarm().is_some_and(|at| at <= now.monotonic) || self.next_not_before().is_some_and(|at| at <= now.wall)
+    }
+
+    /// Whether a session of this name takes commands.
+    pub fn has_session(&self, name: &SessionName) -> bool {
+        self.live_session(name).is_some()
+    }
+
+    pub(crate) fn live_session(&self, name: &SessionName) -> Option<&Session> {
+        self.sessions.get(name).map(|session| &**session).filter(|session| session.mode != Mode::Deleted)
+    }
+
+    /// Starts every live lease and delay anew at its full term: a new leader does not know how much of it has passed.
+    pub fn restart_terms(&mut self, now: Monotonic) {
+        self.shared.alarms.clear();
+        for session in self.sessions.values_mut() {
+            let name = session.name.clone();
+            for number in session.items.numbers() {
+                let Some(item) = session.items.get_mut(number) else { continue };
+                let Some(run) = &mut item.run else { continue };
+                if let Some(lease) = &mut run.lease {
+                    lease.deadline = now + lease.length;
+                    self.shared.alarm(lease.deadline, &name, Due::Item(number));
+                } else if run.delay.get() > 0 {
+                    run.delayed_until = now + run.delay;
+                    self.shared.alarm(run.delayed_until, &name, Due::Item(number));
+                }
+            }
+            for (token, ghost) in &mut session.ghosts {
+                ghost.deadline = now + ghost.length;
+                self.shared.alarm(ghost.deadline, &name, Due::Ghost(*token));
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub fn alarm(&mut self, at: Monotonic, session: &SessionName, what: Due) {
+        self.alarms.insert(Alarm { at, session: session.clone(), what });
+    }
+
+    pub fn silence(&mut self, at: Monotonic, session: &SessionName, what: Due) {
+        self.alarms.remove(&Alarm { at, session: session.clone(), what });
+    }
+
+    pub fn remember(&mut self, worker: &WorkerId, key: &GrantKey, session: &SessionName, number: u64) {
+        self.keys.entry(owned(worker, key)).or_default().push((session.clone(), number));
+    }
+
+    pub fn forget(&mut self, worker: &WorkerId, key: &GrantKey, session: &SessionName, number: u64) {
+        if let hashbrown::hash_map::Entry::Occupied(mut entry) = self.keys.entry(owned(worker, key)) {
+            entry.get_mut().retain(|(s, n)| (s, *n) != (session, number));
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    pub fn granted_under(&self, worker: &WorkerId, key: &GrantKey) -> &[(SessionName, u64)] {
+        self.keys.get(&owned(worker, key)).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many more leases a name takes over all sessions.
+    pub fn room(&self, name: &LimitName) -> u32 {
+        match self.limits.find(name) {
+            Some(limit) => limit.most.map_or(u32::MAX, |most| most.get().saturating_sub(limit.live)),
+            None => u32::MAX,
+        }
+    }
+}
+
+/// A worker's own keys are its own; a token is nobody else's anyway.
+fn owned(worker: &WorkerId, key: &GrantKey) -> (Option<WorkerId>, GrantKey) {
+    let owner = matches!(key, GrantKey::Given(_)).then(|| worker.clone());
+    (owner, key.clone())
+}

@@ -1,0 +1,263 @@
+//! What is shown of the state.
+
+use crate::body::ItemBody;
+use crate::counts::Counts;
+use crate::item::{Item, ItemState};
+use crate::lanes::Lane;
+use crate::policy::{LimitValue, Policy};
+use crate::progress::Progress;
+use crate::session::{Mode, Session, SessionState};
+use crate::state::WorkState;
+use capstan_ids::{ItemId, LimitName, SessionName, Token, WallTime, WorkerId};
+
+/// An item as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemView {
+    /// Its session.
+    pub session: SessionName,
+    /// Its number in the session: the order of creation, and a cursor for lists.
+    pub number: u64,
+    /// What its maker said.
+    pub body: ItemBody,
+    /// Its state.
+    pub state: ItemState,
+    /// Why its lease was taken back, if it was.
+    pub revoked: Option<Box<str>>,
+    /// Who holds it, or, once it is completed, who completed it.
+    pub worker: Option<WorkerId>,
+    /// The live lease's token.
+    pub token: Option<Token>,
+    /// When the live lease was granted.
+    pub granted: Option<WallTime>,
+    /// When the live lease ends, as shown.
+    pub expires: Option<WallTime>,
+    /// Counted failures so far.
+    pub attempts: u32,
+    /// How far it has got.
+    pub progress: Progress,
+    /// Where to go on from.
+    pub checkpoint: Option<Box<str>>,
+    /// What came of it.
+    pub result: Option<Box<str>>,
+    /// What went wrong last.
+    pub last_error: Option<Box<str>>,
+    /// Its priority now.
+    pub priority: i16,
+    /// When it was made.
+    pub created: WallTime,
+    /// When it was first handed out.
+    pub started: Option<WallTime>,
+    /// When it was completed.
+    pub completed: Option<WallTime>,
+    /// When progress was last heard of.
+    pub last_progress: Option<WallTime>,
+}
+
+/// A session as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionView {
+    /// Its name.
+    pub name: SessionName,
+    /// What it is doing.
+    pub state: SessionState,
+    /// Why it is paused or cancelled, or why nothing can move in it any more.
+    pub reason: Option<String>,
+    /// Its rules.
+    pub policy: Policy,
+    /// What its owner keeps with it.
+    pub notes: Option<Box<str>>,
+    /// Items by state, and totals.
+    pub counts: Counts,
+    /// When it was opened.
+    pub created: WallTime,
+    /// When its rules or notes last changed.
+    pub updated: WallTime,
+    /// When its first item was first handed out.
+    pub started: Option<WallTime>,
+    /// Limits and how many leases count against each.
+    pub limits: Vec<LimitView>,
+}
+
+/// A limit, or a name that leases count against without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitView {
+    /// Its name.
+    pub name: LimitName,
+    /// The most there may be; none is no limit.
+    pub most: Option<LimitValue>,
+    /// How many there are.
+    pub live: u32,
+    /// Items ready for it.
+    pub ready: u64,
+}
+
+/// A worker in a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerView {
+    /// Its session.
+    pub session: SessionName,
+    /// Its id.
+    pub worker: WorkerId,
+    /// What it holds: id, token, since when.
+    pub holds: Vec<(ItemId, Token, WallTime)>,
+    /// Items it completed here.
+    pub done: u64,
+    /// Attempts of it that failed here.
+    pub failed: u64,
+    /// When it was first seen here.
+    pub first_seen: WallTime,
+    /// When it was last heard of here.
+    pub last_seen: WallTime,
+}
+
+impl WorkState {
+    /// One session.
+    pub fn session(&self, name: &SessionName) -> Option<SessionView> {
+        self.live_session(name).map(Session::view)
+    }
+
+    /// Sessions after a name, in the order of their names.
+    pub fn sessions_after<'a>(&'a self, after: Option<&SessionName>) -> impl Iterator<Item = SessionView> + 'a {
+        let from = match after {
+            Some(name) => std::ops::Bound::Excluded(name.clone()),
+            None => std::ops::Bound::Unbounded,
+        };
+        self.sessions.range((from, std::ops::Bound::Unbounded)).map(|(_, session)| &**session).filter(|session| session.mode != Mode::Deleted).map(Session::view)
+    }
+
+    /// One item.
+    pub fn item(&self, session: &SessionName, id: &ItemId) -> Option<ItemView> {
+        let session = self.live_session(session)?;
+        session.items.find(id.as_str()).map(|number| session.item_view(number))
+    }
+
+    /// Items from a number on, in the order they were made; none where there is no such session.
+    pub fn items_from<'a>(&'a self, session: &SessionName, from: u64) -> Option<impl Iterator<Item = ItemView> + 'a> {
+        let session = self.live_session(session)?;
+        Some(session.items.iter_from(from).map(|(number, _)| session.item_view(number)))
+    }
+
+    /// The workers of one session or of all.
+    pub fn workers(&self, session: Option<&SessionName>) -> Vec<WorkerView> {
+        let sessions = self.sessions.values().filter(|s| s.mode != Mode::Deleted && session.is_none_or(|name| s.name == *name));
+        sessions.flat_map(|session| session.worker_views()).collect()
+    }
+
+    /// Limits over all sessions.
+    pub fn limits(&self) -> Vec<LimitView> {
+        self.shared.limits.iter().map(|limit| LimitView { name: limit.name.clone(), most: limit.most, live: limit.live, ready: 0 }).collect()
+    }
+
+    /// Leases that ran out since the last sweep or acquire.
+    pub fn unseen_expiries(&self, session: &SessionName) -> Option<u64> {
+        self.live_session(session).map(|session| session.unseen_expiries)
+    }
+}
+
+impl Session {
+    pub(crate) fn view(&self) -> SessionView {
+        SessionView {
+            name: self.name.clone(),
+            state: self.state(),
+            reason: self.reason(),
+            policy: self.policy.clone(),
+            notes: self.notes.clone(),
+            counts: self.counts.clone(),
+            created: self.created,
+            updated: self.updated,
+            started: self.started,
+            limits: self
+                .limits
+                .iter()
+                .enumerate()
+                .map(|(place, limit)| LimitView {
+                    name: limit.name.clone(),
+                    most: limit.most,
+                    live: limit.live,
+                    ready: self.lanes.iter().filter(|(_, lane)| lane.limits.contains(&(place as u32))).map(|(_, lane)| Lane::ready(lane)).sum(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Why nothing moves, where nothing does.
+    fn reason(&self) -> Option<String> {
+        match &self.mode {
+            Mode::Paused(reason) | Mode::Cancelled(reason) => Some(reason.to_string()),
+            Mode::Closed | Mode::Deleted => None,
+            Mode::Running => {
+                let moving = self.counts.pending() + self.counts.of(ItemState::Assigned);
+                let (failed, blocked, waiting) =
+                    (self.counts.of(ItemState::Failed), self.counts.of(ItemState::Blocked), self.counts.of(ItemState::Waiting));
+                if moving > 0 || failed + blocked + waiting == 0 {
+                    return None;
+                }
+                let held = self.groups.iter().find_map(|(_, group)| Some((group.gates.first()?, &group.key)));
+                Some(match held {
+                    Some((gate, group)) if waiting > 0 => format!("{waiting} items wait for gate {gate} of group {group}"),
+                    _ => format!("{failed} items have failed, {blocked} are blocked by failed or cancelled ones, {waiting} wait"),
+                })
+            }
+        }
+    }
+
+    pub(crate) fn item_view(&self, number: u64) -> ItemView {
+        self.item(number).view(&self.name, number)
+    }
+
+    fn worker_views(&self) -> Vec<WorkerView> {
+        let mut views: Vec<WorkerView> = self
+            .workers
+            .iter()
+            .map(|(worker, record)| WorkerView {
+                session: self.name.clone(),
+                worker: worker.clone(),
+                holds: Vec::new(),
+                done: record.done,
+                failed: record.failed,
+                first_seen: record.first_seen,
+                last_seen: record.last_seen,
+            })
+            .collect();
+        views.sort_unstable_by(|a, b| a.worker.cmp(&b.worker));
+        if self.counts.of(ItemState::Assigned) > 0 {
+            for (_, item) in self.items.iter().filter(|(_, item)| item.state == ItemState::Assigned) {
+                let Some(lease) = item.lease() else { continue };
+                if let Ok(place) = views.binary_search_by(|view| view.worker.cmp(&lease.worker)) {
+                    let id = ItemId::new(item.body.id()).expect("bodies hold valid ids");
+                    views[place].holds.push((id, lease.token, lease.granted));
+                }
+            }
+        }
+        views
+    }
+}
+
+impl Item {
+    pub(crate) fn view(&self, session: &SessionName, number: u64) -> ItemView {
+        let run = self.run.as_deref();
+        let lease = self.lease();
+        let completed_by = run.filter(|_| self.state == ItemState::Completed).and_then(|run| run.last_holder.as_ref());
+        ItemView {
+            session: session.clone(),
+            number,
+            body: self.body.clone(),
+            state: self.state,
+            revoked: lease.and_then(|lease| lease.revoked.as_ref()).map(|revoked| revoked.reason.clone()),
+            worker: lease.map(|lease| &lease.worker).or(completed_by.map(|past| &past.worker)).cloned(),
+            token: lease.map(|lease| lease.token),
+            granted: lease.map(|lease| lease.granted),
+            expires: lease.map(|lease| lease.expires),
+            attempts: self.attempts(),
+            progress: self.progress(),
+            checkpoint: run.and_then(|run| run.checkpoint.clone()),
+            result: run.and_then(|run| run.result.clone()),
+            last_error: run.and_then(|run| run.last_error.clone()),
+            priority: self.priority,
+            created: self.created,
+            started: run.and_then(|run| run.started),
+            completed: run.and_then(|run| run.ended).map(|ended| ended.at),
+            last_progress: run.and_then(|run| run.last_progress),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Builders, fixtures and generated data for tests and demonstrations.

@@ -1,0 +1,1 @@
+//! The one owner of the state: decides, applies, makes durable, answers.

@@ -1,0 +1,94 @@
+//! What a server is doing, for health checks and metrics; read without asking the owner.
+
+use capstan_ids::{Epoch, Position};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Figures that the owner keeps and anybody may read.
+#[derive(Debug, Default)]
+pub struct Status {
+    role: AtomicU8,
+    epoch: AtomicU64,
+    durable: AtomicU64,
+    /// Commands decided since the start.
+    pub commands: AtomicU64,
+    /// Events made durable since the start.
+    pub events: AtomicU64,
+    /// Flushes since the start.
+    pub flushes: AtomicU64,
+    /// Bytes of events made durable since the start.
+    pub bytes: AtomicU64,
+    /// Microseconds spent in flushes since the start.
+    pub flush_micros: AtomicU64,
+    /// Requests refused because the queue was full.
+    pub overloaded: AtomicU64,
+    /// Acquirers that wait for work now.
+    pub waiting: AtomicU64,
+    /// Snapshots finished since the start.
+    pub snapshots: AtomicU64,
+    /// Snapshots that failed since the start.
+    pub snapshots_failed: AtomicU64,
+}
+
+/// What a server may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Reading the log; answers nothing yet.
+    Starting,
+    /// The one that writes.
+    Leader,
+    /// Follows another.
+    Standby,
+    /// Draining its queue.
+    Stopping,
+    /// Its journal failed.
+    Failed,
+}
+
+impl Role {
+    /// Its name outside.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Leader => "leader",
+            Self::Standby => "standby",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Status {
+    /// What the server may do now.
+    pub fn role(&self) -> Role {
+        match self.role.load(Ordering::Acquire) {
+            0 => Role::Starting,
+            1 => Role::Leader,
+            2 => Role::Standby,
+            3 => Role::Stopping,
+            _ => Role::Failed,
+        }
+    }
+
+    /// The leadership it writes under.
+    pub fn epoch(&self) -> Epoch {
+        Epoch::new(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Everything up to here is durable.
+    pub fn durable(&self) -> Position {
+        Position::new(self.durable.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Ordering::Release);
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.get(), Ordering::Release);
+    }
+
+    pub(crate) fn set_durable(&self, position: Position) {
+        self.durable.store(position.get(), Ordering::Release);
+    }
+}
