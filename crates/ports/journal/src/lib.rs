@@ -17,6 +17,7 @@
 //! until it is opened again.
 
 mod commit;
+pub mod conformance;
 pub mod embedded;
 mod encoding;
 mod port;
