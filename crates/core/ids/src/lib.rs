@@ -26,5 +26,7 @@ mod name;
 mod position;
 
 pub use moment::{Millis, Moment, Monotonic, WallTime};
-pub use name::{GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, NameError, SessionName, StreamName, WorkerId};
+pub use name::{
+    GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, NameError, SessionName, StreamName, WorkerId,
+};
 pub use position::{Epoch, Position, Token};

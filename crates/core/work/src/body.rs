@@ -141,9 +141,11 @@ impl ItemBody {
         let bad = || minicbor::decode::Error::message("an item body is cut short");
         let length = bytes.get(..LENGTH).ok_or_else(bad)?;
         let end = LENGTH + usize::from(u16::from_le_bytes([length[0], length[1]]));
-        let id = std::str::from_utf8(bytes.get(LENGTH..end).ok_or_else(bad)?).map_err(minicbor::decode::Error::message)?;
+        let id =
+            std::str::from_utf8(bytes.get(LENGTH..end).ok_or_else(bad)?).map_err(minicbor::decode::Error::message)?;
         let rest: Rest<'_> = minicbor::decode(&bytes[end..])?;
-        let more = rest.more.map_or(More { groups: vec![], waits_for: vec![], limits: vec![], undo: false }, |more| *more);
+        let more =
+            rest.more.map_or(More { groups: vec![], waits_for: vec![], limits: vec![], undo: false }, |more| *more);
         Ok(NewItem {
             id: ItemId::new(id).map_err(minicbor::decode::Error::message)?,
             kind: Kind::new(rest.kind).map_err(minicbor::decode::Error::message)?,
@@ -209,10 +211,8 @@ mod tests {
         let mut item = NewItem::new(ItemId::new("orders/$7 ü").unwrap());
         item.document_count = u64::MAX;
         item.payload = Some("{\"a\":1}".into());
-        item.waits_for = vec![
-            WaitsFor::Item(ItemId::new("plan").unwrap()),
-            WaitsFor::Group(GroupName::new("unit").unwrap()),
-        ];
+        item.waits_for =
+            vec![WaitsFor::Item(ItemId::new("plan").unwrap()), WaitsFor::Group(GroupName::new("unit").unwrap())];
         item.not_before = Some(WallTime(5));
 
         let body = ItemBody::pack(&item);

@@ -2,7 +2,9 @@
 
 use crate::policy::{LimitValue, Policy, PolicyChange};
 use crate::progress::Progress;
-use capstan_ids::{GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, Millis, SessionName, Token, WallTime, WorkerId};
+use capstan_ids::{
+    GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, Millis, SessionName, Token, WallTime, WorkerId,
+};
 
 /// One request, decided in one step.
 #[derive(Clone, Debug, PartialEq)]

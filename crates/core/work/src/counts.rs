@@ -16,9 +16,6 @@ pub struct Counts {
     /// Documents and bytes done.
     #[n(2)]
     pub done: Progress,
-    /// Completed items that are no longer kept.
-    #[n(3)]
-    pub forgotten: u64,
 }
 
 impl Counts {
@@ -58,10 +55,5 @@ impl Counts {
             self.expected -= expected;
             self.done -= done;
         }
-    }
-
-    /// A completed item is let go of: it stays counted.
-    pub(crate) fn forget(&mut self) {
-        self.forgotten += 1;
     }
 }

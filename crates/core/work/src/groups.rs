@@ -103,7 +103,12 @@ impl Groups {
     }
 
     /// Whether `from` waits, over any number of groups, for one of `targets`, `extra` edges counted in.
-    pub fn reaches(&self, from: &GroupKey, targets: &HashSet<GroupKey>, extra: &HashMap<GroupKey, HashSet<GroupKey>>) -> bool {
+    pub fn reaches(
+        &self,
+        from: &GroupKey,
+        targets: &HashSet<GroupKey>,
+        extra: &HashMap<GroupKey, HashSet<GroupKey>>,
+    ) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![from.clone()];
         while let Some(key) = open.pop() {

@@ -5,7 +5,7 @@
 //! was: the snapshot is exactly the state at its beginning, and costs the owner a slice at a time.
 
 use crate::item::Item;
-use hashbrown::hash_map::DefaultHashBuilder;
+use hashbrown::DefaultHashBuilder;
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
@@ -91,7 +91,12 @@ impl Items {
         while self.first_block + (self.blocks.len() as u64) <= block {
             self.blocks.push_back(None);
         }
-        self.index.insert(number, item.body.id(), |n| self.blocks[(n / BLOCK - self.first_block) as usize].as_ref().and_then(|b| b.slots[(n % BLOCK) as usize].as_ref()).map_or("", |item| item.body.id()));
+        self.index.insert(number, item.body.id(), |n| {
+            self.blocks[(n / BLOCK - self.first_block) as usize]
+                .as_ref()
+                .and_then(|b| b.slots[(n % BLOCK) as usize].as_ref())
+                .map_or("", |item| item.body.id())
+        });
         let slot = self.blocks[(block - self.first_block) as usize]
             .get_or_insert_with(|| Box::new(Block { live: 0, slots: [const { None }; BLOCK as usize] }));
         slot.slots[(number % BLOCK) as usize] = Some(item);
@@ -132,12 +137,21 @@ impl Items {
     /// Items from a number on, in the order they were added.
     pub fn iter_from(&self, from: u64) -> impl Iterator<Item = (u64, &Item)> {
         let skipped = (from / BLOCK).saturating_sub(self.first_block) as usize;
-        self.blocks.iter().enumerate().skip(skipped).flat_map(move |(index, block)| {
-            let first = (self.first_block + index as u64) * BLOCK;
-            block.iter().flat_map(move |block| {
-                block.slots.iter().enumerate().filter_map(move |(slot, item)| Some((first + slot as u64, item.as_ref()?)))
+        self.blocks
+            .iter()
+            .enumerate()
+            .skip(skipped)
+            .flat_map(move |(index, block)| {
+                let first = (self.first_block + index as u64) * BLOCK;
+                block.iter().flat_map(move |block| {
+                    block
+                        .slots
+                        .iter()
+                        .enumerate()
+                        .filter_map(move |(slot, item)| Some((first + slot as u64, item.as_ref()?)))
+                })
             })
-        }).filter(move |(number, _)| *number >= from)
+            .filter(move |(number, _)| *number >= from)
     }
 
     pub fn numbers(&self) -> Vec<u64> {

@@ -79,10 +79,6 @@ impl Lanes {
         self.list.len()
     }
 
-    pub fn ready(&self) -> u64 {
-        self.list.iter().map(|lane| lane.ready).sum()
-    }
-
     /// Queues an item that is ready.
     pub fn push(&mut self, number: u64, item: &Item) {
         let lane = &mut self.list[item.lane as usize];

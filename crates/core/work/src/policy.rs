@@ -123,7 +123,8 @@ impl Backoff {
         match self {
             Self::None => Millis::ZERO,
             Self::Exponential { initial, cap } => {
-                let doubled = initial.get().saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX));
+                let doubled =
+                    initial.get().saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX));
                 let full = doubled.min(cap.get());
                 let half = full / 2;
                 Millis(half + if full > half { random % (full - half + 1) } else { 0 })

@@ -59,7 +59,9 @@ pub enum Rejection {
         at: WallTime,
     },
     /// The lease was taken back.
-    #[error("the lease of {item:?} was revoked ({reason}); stop at once and release it, with a checkpoint if there is one")]
+    #[error(
+        "the lease of {item:?} was revoked ({reason}); stop at once and release it, with a checkpoint if there is one"
+    )]
     LeaseRevoked {
         /// Its id.
         item: ItemId,

@@ -79,6 +79,8 @@ pub(crate) struct Session {
     pub limits: Limits,
     pub groups: Groups,
     pub counts: Counts,
+    /// What completed items that are no longer kept add to the counts.
+    pub forgotten: Counts,
     pub workers: HashMap<WorkerId, WorkerRecord>,
     pub ghosts: BTreeMap<Token, Ghost>,
     /// Places given in its queues so far.
@@ -108,6 +110,7 @@ impl Session {
             limits: Limits::default(),
             groups: Groups::default(),
             counts: Counts::default(),
+            forgotten: Counts::default(),
             workers: HashMap::new(),
             ghosts: BTreeMap::new(),
             queued: 0,
@@ -165,7 +168,11 @@ impl Session {
             Mode::Running => {
                 if self.counts.total() == 0 || self.counts.unfinished() > 0 {
                     SessionState::Running
-                } else if self.counts.of(ItemState::Failed) + self.counts.of(ItemState::Cancelled) + self.counts.of(ItemState::Blocked) > 0 {
+                } else if self.counts.of(ItemState::Failed)
+                    + self.counts.of(ItemState::Cancelled)
+                    + self.counts.of(ItemState::Blocked)
+                    > 0
+                {
                     SessionState::CompletedWithFailures
                 } else {
                     SessionState::Completed

@@ -86,7 +86,8 @@ impl WorkState {
 
     /// Whether anything is due.
     pub fn is_due(&self, now: Moment) -> bool {
-        self.next_alarm().is_some_and(|at| at <= now.monotonic) || self.next_not_before().is_some_and(|at| at <= now.wall)
+        self.next_alarm().is_some_and(|at| at <= now.monotonic)
+            || self.next_not_before().is_some_and(|at| at <= now.wall)
     }
 
     /// Whether a session of this name takes commands.

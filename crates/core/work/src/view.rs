@@ -122,7 +122,11 @@ impl WorkState {
             Some(name) => std::ops::Bound::Excluded(name.clone()),
             None => std::ops::Bound::Unbounded,
         };
-        self.sessions.range((from, std::ops::Bound::Unbounded)).map(|(_, session)| &**session).filter(|session| session.mode != Mode::Deleted).map(Session::view)
+        self.sessions
+            .range((from, std::ops::Bound::Unbounded))
+            .map(|(_, session)| &**session)
+            .filter(|session| session.mode != Mode::Deleted)
+            .map(Session::view)
     }
 
     /// One item.
@@ -139,13 +143,18 @@ impl WorkState {
 
     /// The workers of one session or of all.
     pub fn workers(&self, session: Option<&SessionName>) -> Vec<WorkerView> {
-        let sessions = self.sessions.values().filter(|s| s.mode != Mode::Deleted && session.is_none_or(|name| s.name == *name));
+        let sessions =
+            self.sessions.values().filter(|s| s.mode != Mode::Deleted && session.is_none_or(|name| s.name == *name));
         sessions.flat_map(|session| session.worker_views()).collect()
     }
 
     /// Limits over all sessions.
     pub fn limits(&self) -> Vec<LimitView> {
-        self.shared.limits.iter().map(|limit| LimitView { name: limit.name.clone(), most: limit.most, live: limit.live, ready: 0 }).collect()
+        self.shared
+            .limits
+            .iter()
+            .map(|limit| LimitView { name: limit.name.clone(), most: limit.most, live: limit.live, ready: 0 })
+            .collect()
     }
 
     /// Leases that ran out since the last sweep or acquire.
@@ -174,7 +183,12 @@ impl Session {
                     name: limit.name.clone(),
                     most: limit.most,
                     live: limit.live,
-                    ready: self.lanes.iter().filter(|(_, lane)| lane.limits.contains(&(place as u32))).map(|(_, lane)| Lane::ready(lane)).sum(),
+                    ready: self
+                        .lanes
+                        .iter()
+                        .filter(|(_, lane)| lane.limits.contains(&(place as u32)))
+                        .map(|(_, lane)| Lane::ready(lane))
+                        .sum(),
                 })
                 .collect(),
         }
@@ -187,15 +201,22 @@ impl Session {
             Mode::Closed | Mode::Deleted => None,
             Mode::Running => {
                 let moving = self.counts.pending() + self.counts.of(ItemState::Assigned);
-                let (failed, blocked, waiting) =
-                    (self.counts.of(ItemState::Failed), self.counts.of(ItemState::Blocked), self.counts.of(ItemState::Waiting));
+                let (failed, blocked, waiting) = (
+                    self.counts.of(ItemState::Failed),
+                    self.counts.of(ItemState::Blocked),
+                    self.counts.of(ItemState::Waiting),
+                );
                 if moving > 0 || failed + blocked + waiting == 0 {
                     return None;
                 }
                 let held = self.groups.iter().find_map(|(_, group)| Some((group.gates.first()?, &group.key)));
                 Some(match held {
-                    Some((gate, group)) if waiting > 0 => format!("{waiting} items wait for gate {gate} of group {group}"),
-                    _ => format!("{failed} items have failed, {blocked} are blocked by failed or cancelled ones, {waiting} wait"),
+                    Some((gate, group)) if waiting > 0 => {
+                        format!("{waiting} items wait for gate {gate} of group {group}")
+                    }
+                    _ => format!(
+                        "{failed} items have failed, {blocked} are blocked by failed or cancelled ones, {waiting} wait"
+                    ),
                 })
             }
         }

@@ -1,6 +1,6 @@
 //! Grants, renewals, and the ends of leases.
 
-use super::{Applying, Due, Ended, GroupKey, Item, ItemState, Lease, Past, Revoked, Token};
+use super::{Applying, Due, Ended, ItemState, Lease, Past, Revoked, Token};
 use crate::event::GrantKey;
 use crate::limits::GLOBAL;
 use crate::progress::Progress;
@@ -211,8 +211,8 @@ impl Applying<'_> {
         let Some(keep) = self.session.policy.keep_completed else { return };
         while self.session.completed.len() > keep as usize {
             let Some(number) = self.session.completed.pop_front() else { return };
-            if self.session.items.remove(number).is_some() {
-                self.session.counts.forget();
+            if let Some(item) = self.session.items.remove(number) {
+                self.session.forgotten.enter(&item);
             }
         }
     }
@@ -259,7 +259,12 @@ impl Applying<'_> {
 impl super::Session {
     /// Forgets the half of the workers that hold nothing and were seen longest ago.
     fn forget_idle_workers(&mut self) {
-        let mut idle: Vec<_> = self.workers.iter().filter(|(_, record)| record.held == 0).map(|(id, record)| (record.last_seen, id.clone())).collect();
+        let mut idle: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, record)| record.held == 0)
+            .map(|(id, record)| (record.last_seen, id.clone()))
+            .collect();
         idle.sort_unstable();
         idle.truncate(idle.len().div_ceil(2));
         for (_, id) in idle {
@@ -274,11 +279,5 @@ impl super::Session {
         names.sort_unstable();
         names.dedup();
         names
-    }
-}
-
-impl Item {
-    pub(crate) fn own_group(&self) -> GroupKey {
-        GroupKey::OfItem(capstan_ids::ItemId::new(self.body.id()).expect("bodies hold valid ids"))
     }
 }

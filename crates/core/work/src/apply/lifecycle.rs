@@ -38,7 +38,10 @@ impl Applying<'_> {
 
     /// Undo items of a cancelled session become pending once no lease can change anything any more.
     pub(super) fn open_undo_items(&mut self) {
-        if !self.session.is_cancelled() || self.session.counts.of(ItemState::Dormant) == 0 || self.session.has_live_leases() {
+        if !self.session.is_cancelled()
+            || self.session.counts.of(ItemState::Dormant) == 0
+            || self.session.has_live_leases()
+        {
             return;
         }
         for number in self.numbers_in(ItemState::Dormant) {
@@ -103,6 +106,7 @@ impl Applying<'_> {
         self.session.lanes.clear_queues();
         self.session.groups = Groups::default();
         self.session.counts = Counts::default();
+        self.session.forgotten = Counts::default();
         self.session.completed.clear();
         self.session.started = None;
     }
@@ -117,7 +121,14 @@ impl Applying<'_> {
     fn haunt(&mut self, number: u64) {
         let Some(lease) = self.session.lease(number).cloned() else { return };
         let item = self.session.item(number);
-        let limits: Vec<LimitName> = self.session.lanes.at(item.lane).limits.iter().map(|place| self.session.limits.at(*place).name.clone()).collect();
+        let limits: Vec<LimitName> = self
+            .session
+            .lanes
+            .at(item.lane)
+            .limits
+            .iter()
+            .map(|place| self.session.limits.at(*place).name.clone())
+            .collect();
         let ghost = Ghost {
             item: ItemId::new(item.body.id()).expect("bodies hold valid ids"),
             worker: lease.worker.clone(),

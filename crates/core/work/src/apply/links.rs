@@ -66,7 +66,11 @@ impl Applying<'_> {
         let group = self.session.groups.at_mut(place);
         let waiters = if group.empties() { std::mem::take(&mut group.waiters) } else { group.waiters.clone() };
         for number in waiters {
-            let waits = self.session.items.get(number).is_some_and(|item| matches!(item.state, ItemState::Waiting | ItemState::Blocked));
+            let waits = self
+                .session
+                .items
+                .get(number)
+                .is_some_and(|item| matches!(item.state, ItemState::Waiting | ItemState::Blocked));
             if waits {
                 self.settle(number);
             }
@@ -76,7 +80,14 @@ impl Applying<'_> {
     /// Whether an item's groups are all empty, and if not, whether one of them never will be by itself.
     pub(super) fn awaited(&self, number: u64) -> Option<ItemState> {
         let groups = &self.session.groups;
-        let mut open = self.session.item(number).waits_for().iter().map(|place| groups.at(*place)).filter(|group| !group.emptied).peekable();
+        let mut open = self
+            .session
+            .item(number)
+            .waits_for()
+            .iter()
+            .map(|place| groups.at(*place))
+            .filter(|group| !group.emptied)
+            .peekable();
         open.peek()?;
         Some(if open.any(|group| group.broken > 0) { ItemState::Blocked } else { ItemState::Waiting })
     }

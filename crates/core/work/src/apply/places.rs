@@ -32,7 +32,8 @@ impl Applying<'_> {
                 WaitsFor::Item(id) => self.group_of_item(&GroupKey::OfItem(id.clone())),
             })
             .collect();
-        let mut groups: Vec<u32> = described.groups.iter().map(|name| self.session.groups.place(&GroupKey::Named(name.clone()))).collect();
+        let mut groups: Vec<u32> =
+            described.groups.iter().map(|name| self.session.groups.place(&GroupKey::Named(name.clone()))).collect();
         groups.extend(self.session.groups.of_item(body.id()));
         if let Some(parent) = parent {
             self.session.change(parent, |item| item.run_mut().children.push(number));

@@ -1,0 +1,258 @@
+//! New items, checked against the session and against each other before any is added.
+
+use super::bounds::{self, BATCH_MAX, SESSION_GROUPS_MAX, SESSION_LIMITS_MAX};
+use super::{Decision, Reply};
+use crate::answer::{Added, Answer};
+use crate::body::ItemBody;
+use crate::command::{Conflicts, NewItem, WaitsFor};
+use crate::event::Event;
+use crate::groups::GroupKey;
+use crate::lanes::LANES_MAX;
+use crate::policy::{Policy, PolicyChange};
+use crate::rejection::Rejection;
+use crate::session::Session;
+use crate::state::WorkState;
+use capstan_ids::{GateName, GroupName, Kind, LimitName, SessionName, WallTime};
+use hashbrown::{HashMap, HashSet};
+
+type Gates = [(GroupName, GateName)];
+
+impl WorkState {
+    pub(super) fn decide_open(
+        &self,
+        name: &SessionName,
+        policy: &Policy,
+        notes: Option<&str>,
+        items: &[NewItem],
+        gates: &Gates,
+    ) -> Result<Decision, Rejection> {
+        if self.has_session(name) {
+            return Err(Rejection::SessionExists(name.clone()));
+        }
+        bounds::check_policy(policy)?;
+        bounds::check_notes(notes)?;
+        let empty = Session::new(name.clone(), policy.clone(), None, WallTime::default());
+        let mut events = vec![Event::SessionOpened { policy: policy.clone(), notes: notes.map(Into::into) }];
+        hold_gates(&empty, gates, &mut events)?;
+        let added = Batch::new(&empty, None, Conflicts::Refuse).check_all(items, &mut events)?;
+        let reply = if items.is_empty() { Answer::Done } else { Answer::Added(added) };
+        Ok(Decision::of(name, events, Reply::Answer(reply)))
+    }
+
+    pub(super) fn decide_update(
+        &self,
+        name: &SessionName,
+        change: &PolicyChange,
+        notes: Option<&str>,
+    ) -> Result<Decision, Rejection> {
+        let session = self.open(name)?;
+        let policy = bounds::check_change(change, &session.policy)?;
+        bounds::check_notes(notes)?;
+        let notes = notes.map(Into::into).or_else(|| session.notes.clone());
+        Ok(Decision::done(name, Event::SessionUpdated { policy, notes }))
+    }
+
+    pub(super) fn decide_add(
+        &self,
+        name: &SessionName,
+        items: &[NewItem],
+        gates: &Gates,
+        conflicts: Conflicts,
+    ) -> Result<Decision, Rejection> {
+        let session = self.open(name)?;
+        let mut events = Vec::with_capacity(items.len() + gates.len());
+        hold_gates(session, gates, &mut events)?;
+        let added = Batch::new(session, None, conflicts).check_all(items, &mut events)?;
+        Ok(Decision::of(name, events, Reply::Answer(Answer::Added(added))))
+    }
+}
+
+fn hold_gates(session: &Session, gates: &Gates, events: &mut Vec<Event>) -> Result<(), Rejection> {
+    for (group, gate) in gates {
+        let key = GroupKey::Named(group.clone());
+        if session.groups.find(&key).is_some_and(|place| session.groups.at(place).emptied) {
+            return Err(Rejection::GroupComplete(group.to_string()));
+        }
+        events.push(Event::GateHeld { group: group.clone(), gate: gate.clone() });
+    }
+    Ok(())
+}
+
+/// A list of items being checked.
+pub(super) struct Batch<'a> {
+    session: &'a Session,
+    /// The item they are successors of.
+    parent: Option<(u64, HashSet<GroupKey>)>,
+    conflicts: Conflicts,
+    /// Items of the batch by id, once one comes twice or waits for another.
+    bodies: HashMap<&'a str, ItemBody>,
+    /// Which groups the batch makes wait for which.
+    edges: HashMap<GroupKey, HashSet<GroupKey>>,
+    lanes: HashSet<(Kind, Vec<LimitName>)>,
+    limits: HashSet<LimitName>,
+    groups: HashSet<GroupName>,
+}
+
+impl<'a> Batch<'a> {
+    pub fn new(session: &'a Session, parent: Option<u64>, conflicts: Conflicts) -> Self {
+        let parent = parent.map(|number| {
+            let groups =
+                session.item(number).groups().iter().map(|place| session.groups.at(*place).key.clone()).collect();
+            (number, groups)
+        });
+        Self {
+            session,
+            parent,
+            conflicts,
+            bodies: HashMap::new(),
+            edges: HashMap::new(),
+            lanes: HashSet::new(),
+            limits: HashSet::new(),
+            groups: HashSet::new(),
+        }
+    }
+
+    pub fn check_all(mut self, items: &'a [NewItem], events: &mut Vec<Event>) -> Result<Vec<Added>, Rejection> {
+        if items.len() > BATCH_MAX {
+            let what = "items of one request";
+            return Err(Rejection::LimitReached { what, limit: BATCH_MAX as u64, advice: "send several requests" });
+        }
+        let alone = items.len() == 1;
+        let mut outcomes = Vec::with_capacity(items.len());
+        let ids: Option<HashSet<&str>> = items
+            .iter()
+            .any(|item| !item.waits_for.is_empty())
+            .then(|| items.iter().map(|item| item.id.as_str()).collect());
+        for item in items {
+            bounds::check_item(item)?;
+            let body = ItemBody::pack(item);
+            let outcome = self.compare(item, &body)?;
+            if outcome == Added::Created {
+                self.check_links(item, ids.as_ref())?;
+                self.check_room(item)?;
+                if !alone {
+                    self.bodies.insert(item.id.as_str(), body.clone());
+                }
+                events.push(Event::ItemAdded { body, parent: self.parent.as_ref().map(|(number, _)| *number) });
+            }
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Whether the item is new, the same as one that is there, or another under its id.
+    fn compare(&self, item: &NewItem, body: &ItemBody) -> Result<Added, Rejection> {
+        let existing = self.session.items.find(item.id.as_str()).map(|number| &self.session.item(number).body);
+        let (there, twice) = match (existing, self.bodies.get(item.id.as_str())) {
+            (Some(there), _) => (there, false),
+            (None, Some(before)) => (before, true),
+            (None, None) => return Ok(Added::Created),
+        };
+        match (there.difference(body), self.conflicts) {
+            (None, _) => Ok(Added::Unchanged),
+            (Some(field), Conflicts::Report) => Ok(Added::Conflict(field)),
+            (Some(field), Conflicts::Refuse) if twice => Err(Rejection::ItemTwice { item: item.id.clone(), field }),
+            (Some(field), Conflicts::Refuse) => {
+                Err(Rejection::ItemConflict { session: self.session.name.clone(), item: item.id.clone(), field })
+            }
+        }
+    }
+
+    fn check_links(&mut self, item: &NewItem, batch: Option<&HashSet<&str>>) -> Result<(), Rejection> {
+        for group in &item.groups {
+            let place = self.session.groups.find(&GroupKey::Named(group.clone()));
+            if place.is_some_and(|place| self.session.groups.at(place).emptied) {
+                return Err(Rejection::GroupComplete(group.to_string()));
+            }
+        }
+        if item.waits_for.is_empty() {
+            return Ok(());
+        }
+        let mut targets = HashSet::new();
+        for wait in &item.waits_for {
+            targets.insert(match wait {
+                WaitsFor::Group(group) => GroupKey::Named(group.clone()),
+                WaitsFor::Item(id) => {
+                    let there = self.session.items.find(id.as_str()).is_some()
+                        || batch.is_some_and(|batch| batch.contains(id.as_str()));
+                    if !there {
+                        return Err(Rejection::ItemUnknown { session: self.session.name.clone(), item: id.clone() });
+                    }
+                    GroupKey::OfItem(id.clone())
+                }
+            });
+        }
+        self.check_circle(item, targets)
+    }
+
+    /// Refuses an item whose groups would come to wait for themselves.
+    fn check_circle(&mut self, item: &NewItem, targets: HashSet<GroupKey>) -> Result<(), Rejection> {
+        let mut own: HashSet<GroupKey> = item.groups.iter().cloned().map(GroupKey::Named).collect();
+        own.insert(GroupKey::OfItem(item.id.clone()));
+        if let Some((_, inherited)) = &self.parent {
+            own.extend(inherited.difference(&targets).cloned());
+        }
+        for target in &targets {
+            if self.session.groups.reaches(target, &own, &self.edges) {
+                return Err(Rejection::GroupCycle { item: item.id.clone(), group: target.to_string() });
+            }
+        }
+        for group in own {
+            self.edges.entry(group).or_default().extend(targets.iter().cloned());
+        }
+        Ok(())
+    }
+
+    /// Whether the session has room for what this item brings with it.
+    fn check_room(&mut self, item: &NewItem) -> Result<(), Rejection> {
+        if !item.limits.is_empty() || !self.lanes.contains(&(item.kind.clone(), Vec::new())) {
+            self.lanes.insert((item.kind.clone(), item.limits.clone()));
+            self.limits.extend(item.limits.iter().cloned());
+            let lanes = self.session.lanes.len() + self.lanes.len();
+            // Counted from above: what the session has already is counted twice only near the limit.
+            if lanes > LANES_MAX && self.session.lanes.len() + self.new_lanes() > LANES_MAX {
+                let what = "different kinds and sets of limits in one session";
+                return Err(Rejection::LimitReached { what, limit: LANES_MAX as u64, advice: "use fewer limit names" });
+            }
+            if self.session.limits.len() + self.limits.len() > SESSION_LIMITS_MAX + LANES_MAX {
+                let what = "limit names in one session";
+                return Err(Rejection::LimitReached {
+                    what,
+                    limit: SESSION_LIMITS_MAX as u64,
+                    advice: "use fewer limit names",
+                });
+            }
+        }
+        if !item.groups.is_empty() {
+            self.groups.extend(item.groups.iter().cloned());
+            if self.session.groups.len() + self.groups.len() > SESSION_GROUPS_MAX {
+                let what = "groups in one session";
+                return Err(Rejection::LimitReached {
+                    what,
+                    limit: SESSION_GROUPS_MAX as u64,
+                    advice: "use several sessions",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn new_lanes(&self) -> usize {
+        let there: HashSet<(&Kind, Vec<&LimitName>)> = self
+            .session
+            .lanes
+            .iter()
+            .map(|(_, lane)| {
+                (&lane.kind, lane.limits.iter().map(|place| &self.session.limits.at(*place).name).collect())
+            })
+            .collect();
+        self.lanes
+            .iter()
+            .filter(|(kind, own)| {
+                let mut names = Session::limit_names(kind, own);
+                names.sort_unstable();
+                !there.contains(&(kind, names.iter().collect()))
+            })
+            .count()
+    }
+}
