@@ -102,7 +102,12 @@ impl Run<'_> {
         if case.takes() {
             peer.fill(peer.takes_per_second_max(case) * (warm_up + window).as_secs()).await?;
         }
-        peer.measure(&Cell { case, clients, depth, warm_up, window, scratch: &scratch }).await
+        // What one system has written and not flushed must not slow down the flushes of another.
+        rustix::fs::sync();
+        let row = peer.measure(&Cell { case, clients, depth, warm_up, window, scratch: &scratch }).await?;
+        peer.reset().await?;
+        rustix::fs::sync();
+        Ok(row)
     }
 
     fn is_widest(&self, clients: usize) -> bool {

@@ -65,7 +65,10 @@ pub async fn version(address: SocketAddr) -> Result<String> {
 }
 
 pub async fn reset(address: SocketAddr) -> Result<()> {
-    psql(address, TABLE).await.map(drop)
+    psql(address, TABLE).await?;
+    // Now, and not while another system is measured.
+    psql(address, "CHECKPOINT").await?;
+    Ok(())
 }
 
 pub async fn fill(address: SocketAddr, items: u64) -> Result<()> {
