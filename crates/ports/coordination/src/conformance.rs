@@ -45,6 +45,17 @@ pub async fn run(stage: &dyn Stage) {
     a_lease_that_ran_out_changes_nothing_any_more(stage).await;
     a_revoked_lease_is_told_so_and_is_free_once_released(stage).await;
     an_empty_session_answers_with_nothing(stage).await;
+    an_item_without_a_job_has_no_brief(stage).await;
+}
+
+/// Briefs are a job's.
+pub async fn an_item_without_a_job_has_no_brief(stage: &dyn Stage) {
+    let work = Work::open(stage, "brief", 1).await;
+    let held = work.take("alice").await.holding;
+
+    let answer = work.calls().brief(&held, 0).await;
+
+    assert!(matches!(answer, Err(CoordinationError::Refused { .. })), "{answer:?}");
 }
 
 /// The answer to a request that nothing can be found for is empty.

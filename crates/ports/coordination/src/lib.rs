@@ -29,5 +29,5 @@ mod port;
 
 pub use error::CoordinationError;
 pub use lease::{Acquire, Holding, Leased, Progress};
-pub use outcome::{Await, Fault, News, Outcome, Successor};
+pub use outcome::{Await, Brief, Fault, News, Outcome, Successor};
 pub use port::Coordination;

@@ -16,7 +16,7 @@ pub struct News {
 /// How a piece of work ended well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// What came of it: JSON text, at most 64 KiB.
+    /// What came of it: JSON text, at most 64 KiB; from an item of a job at most 4 MiB, of which the job keeps its facts.
     pub result: Option<Box<str>>,
     /// What this item itself did, where that differs from what was expected of it.
     pub done: Option<Progress>,
@@ -35,6 +35,15 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// Where to go on from, where it moved.
     pub checkpoint: Option<Box<str>>,
+}
+
+/// One page of what a job keeps for an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// JSON text, at most 4 MiB.
+    pub text: Box<str>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u32>,
 }
 
 /// A new item, made from the rest of another.

@@ -2,7 +2,7 @@
 
 use crate::error::CoordinationError;
 use crate::lease::{Acquire, Holding, Leased};
-use crate::outcome::{Fault, News, Outcome};
+use crate::outcome::{Brief, Fault, News, Outcome};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -27,4 +27,10 @@ pub trait Coordination: Send + Sync {
 
     /// Gives a lease back unfinished; no attempt is counted.
     async fn release(&self, holding: &Holding, news: &News) -> Result<(), CoordinationError>;
+
+    /// What the item's job keeps for whoever does this item: settings, definitions, facts of earlier stages. It is too
+    /// large, or too often the same, to go with each payload; all items of one unit's chunks have the same.
+    ///
+    /// `from` is 0, then what the page before named. Refused for an item that belongs to no job.
+    async fn brief(&self, holding: &Holding, from: u32) -> Result<Brief, CoordinationError>;
 }
