@@ -21,6 +21,7 @@ pub mod conformance;
 pub mod embedded;
 mod encoding;
 mod port;
+pub mod retention;
 
 pub use commit::{Commit, Entry};
 pub use embedded::{EmbeddedJournal, EmbeddedOptions};

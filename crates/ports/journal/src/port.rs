@@ -35,7 +35,8 @@ pub trait Journal: Send {
 
     /// Starts a snapshot of `stream` as it was once every event up to `at` was applied.
     ///
-    /// The caller has made sure that `at` is durable.
+    /// The caller has made sure that `at` is durable. [`JournalError::Dropped`] if the log no longer holds what comes
+    /// after `at`, [`JournalError::Deposed`] if the epoch is over.
     fn begin_snapshot(
         &mut self,
         epoch: Epoch,
@@ -151,7 +152,7 @@ pub struct SnapshotInfo {
     pub position: Position,
     /// The leadership it was written under.
     pub epoch: Epoch,
-    /// When the last commit that it may hold was made.
+    /// When the commit at its position was made.
     pub at: WallTime,
     /// Its size.
     pub bytes: u64,

@@ -20,6 +20,7 @@ pub fn a_snapshot_is_read_back_row_by_row(mut store: impl Store) {
     let info = done(writer);
 
     assert_eq!((&info.stream, info.position, info.epoch), (&stream("work/shop"), Position::new(2), LEADER));
+    assert_eq!(info.at, commit_of("work/shop", &[]).at());
     assert_eq!(journal.snapshots().expect("the store answers"), [info.clone()]);
     let read = journal.read_snapshot(&info).expect("the snapshot is read");
     let read: Vec<Vec<u8>> = read.map(|row| row.expect("the row is whole")).collect();

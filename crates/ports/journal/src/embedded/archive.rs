@@ -93,7 +93,7 @@ impl Sheet {
             chain: 0,
             end: segment.first,
             epoch: Epoch::ZERO,
-            newest: WallTime(i64::MIN),
+            newest: segment.before,
         })
     }
 
@@ -192,7 +192,7 @@ pub(super) fn read(
         let file = open(&**files, name)?;
         let head = SegmentHead::read(&**files, name, &*file, SegmentKind::Archive, *first)?;
         let end_offset = sealed_at(&**files, name, &file, &head)?;
-        let segment = Segment { name: name.clone(), first: *first, end: Position::MAX, end_offset };
+        let segment = Segment { name: name.clone(), first: *first, end: Position::MAX, end_offset, before: head.at };
         readers.push(Reader::new(Arc::clone(files), head.identity, vec![segment], from));
     }
     Ok(Box::new(readers.into_iter().flatten()))

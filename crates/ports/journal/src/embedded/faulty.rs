@@ -28,6 +28,7 @@ struct Disk {
     capacity: Option<u64>,
     flushes: u64,
     failing_flush: Option<u64>,
+    last_flush: Option<u64>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -70,6 +71,7 @@ impl FaultyDisk {
         let mut disk = self.disk();
         disk.power_cuts += 1;
         disk.locked = false;
+        disk.last_flush = None;
         let kept = surviving(disk.renames.len());
         for change in std::mem::take(&mut disk.renames).into_iter().take(kept) {
             change.apply_to(&mut disk.durable_names);
@@ -99,6 +101,13 @@ impl FaultyDisk {
     pub fn fail_flush(&self, later: u64) {
         let mut disk = self.disk();
         disk.failing_flush = Some(disk.flushes + later);
+    }
+
+    /// Makes the power go in the middle of the flush after the next `later` ones; [`FaultyDisk::cut_power`] then says
+    /// what survived.
+    pub fn lose_power_at_flush(&self, later: u64) {
+        let mut disk = self.disk();
+        disk.last_flush = Some(disk.flushes + later);
     }
 
     /// Limits the disk to what is on it and `free` bytes more, or takes the limit away.
@@ -168,6 +177,16 @@ impl FaultyDisk {
 impl Disk {
     fn used(&self) -> u64 {
         self.names.values().map(|&id| self.contents[id].seen.len() as u64).sum()
+    }
+
+    /// Before a flush has done anything: whether the power goes now.
+    fn power(&mut self) -> io::Result<()> {
+        if self.last_flush.is_some_and(|last| self.flushes >= last) {
+            self.last_flush = None;
+            self.power_cuts += 1;
+            return Err(io::Error::other("injected: the power went"));
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -317,6 +336,7 @@ impl Files for Mounted {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         let mut disk = self.disk()?;
+        disk.power()?;
         disk.flush()?;
         let changes = std::mem::take(&mut disk.renames);
         let (flushed, waiting) = changes.into_iter().partition(|c| c.dir == dir);
@@ -363,6 +383,7 @@ impl File for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.mounted.disk()?;
+        disk.power()?;
         let flushed = disk.flush();
         let contents = &mut disk.contents[self.id];
         let unflushed = std::mem::take(&mut contents.unflushed);

@@ -20,7 +20,7 @@ pub(super) struct Place {
     pub chain: u32,
     /// The highest epoch seen.
     pub epoch: Epoch,
-    /// When the last commit was made.
+    /// The latest time that any commit was made at.
     pub at: WallTime,
 }
 
@@ -67,7 +67,7 @@ impl Place {
         self.epoch = self.epoch.max(frame.head.epoch);
         if frame.head.kind == FrameKind::Commit {
             self.next = self.next.plus(u64::from(frame.head.events));
-            self.at = frame.head.at;
+            self.at = self.at.max(frame.head.at);
         }
     }
 
@@ -160,7 +160,13 @@ impl Log {
     /// The segments as they are now; of the live one what is durable.
     pub fn segments(&self) -> Vec<Segment> {
         let Live { name, head, offset, .. } = &self.live;
-        let live = Segment { name: name.clone(), first: head.first, end: self.place.next, end_offset: *offset };
+        let live = Segment {
+            name: name.clone(),
+            first: head.first,
+            end: self.place.next,
+            end_offset: *offset,
+            before: head.at,
+        };
         self.closed.iter().cloned().chain([live]).collect()
     }
 
@@ -216,7 +222,12 @@ impl Log {
         let head = FrameHead { epoch, at: commit.at(), events, ..self.place.head(FrameKind::Commit) };
         let checksum = frame::encode(&mut self.buffer, self.seed, &head, Some(commit));
         self.write()?;
-        self.place = Place { next: self.place.next.plus(u64::from(events)), chain: checksum, epoch, at: commit.at() };
+        self.place = Place {
+            next: self.place.next.plus(u64::from(events)),
+            chain: checksum,
+            epoch,
+            at: self.place.at.max(commit.at()),
+        };
         self.marked = false;
         Ok(())
     }
@@ -253,7 +264,13 @@ impl Log {
             let sealed = self.live.file.write_at(self.live.offset, &seal).and_then(|()| self.live.file.sync_data());
             sealed.map_err(failed("seal", &*self.files, &self.live.name)).map_err(|e| self.break_with(e))?;
             let Live { name, head, offset, .. } = &self.live;
-            self.closed.push_back(Segment { name: name.clone(), first: head.first, end: next, end_offset: *offset });
+            self.closed.push_back(Segment {
+                name: name.clone(),
+                first: head.first,
+                end: next,
+                end_offset: *offset,
+                before: head.at,
+            });
         }
         self.live = live;
         self.place.chain = previous;

@@ -36,6 +36,7 @@ use crate::{
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use files::{Files, OsFiles};
 use log::{Halt, Log};
+use reader::Reader;
 use segment::{LOG_DIR, failed};
 use snapshot::Shelf;
 use std::collections::hash_map::RandomState;
@@ -127,6 +128,10 @@ impl EmbeddedJournal {
         }
     }
 
+    fn reader(&self, from: Position) -> Reader {
+        Reader::new(Arc::clone(&self.files), self.log.identity(), self.log.segments(), from)
+    }
+
     /// Whether this very commit stands at `position`.
     fn stands(&self, epoch: Epoch, position: Position, commit: &Commit) -> Result<bool, JournalError> {
         if position < self.log.first() {
@@ -201,7 +206,15 @@ impl Journal for EmbeddedJournal {
         if epoch < place.epoch {
             return Err(JournalError::Deposed { epoch, seen: place.epoch });
         }
-        self.shelf.begin(SnapshotInfo { stream: stream.clone(), position: at, epoch, at: place.at, bytes: 0 })
+        let first = self.log.first();
+        if at.plus(1) < first {
+            // What comes after it is gone: nothing could be made of such a snapshot.
+            return Err(JournalError::Dropped { asked: at, first });
+        }
+        let before_first = self.log.segments()[0].before;
+        let at_first = if at < first { None } else { Some(self.reader(at)) };
+        let info = SnapshotInfo { stream: stream.clone(), position: at, epoch, at: before_first, bytes: 0 };
+        self.shelf.begin(info, at_first)
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotInfo>, JournalError> {

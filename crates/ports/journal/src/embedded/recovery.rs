@@ -74,8 +74,8 @@ impl Walk {
         may_lack_its_seal: bool,
     ) -> Result<Segment, JournalError> {
         let name = segment_name(first);
-        let (file, _) = self.enter(files, first)?;
-        let length = length(&*file).map_err(failed("measure", &**files, &name))?;
+        let (file, head) = self.enter(files, first)?;
+        let length = file.length().map_err(failed("measure", &**files, &name))?;
         let stop = self.frames(&file, length).map_err(failed("read", &**files, &name))?;
         let next_name = segment_name(following);
         let next_file = open(&**files, &next_name)?;
@@ -103,14 +103,14 @@ impl Walk {
             }
             Stop::Unsealed(offset, why) => return Err(self.damaged(&**files, &name, offset, why)),
         };
-        Ok(Segment { name, first, end: self.place.next, end_offset })
+        Ok(Segment { name, first, end: self.place.next, end_offset, before: head.at })
     }
 
     /// The segment that is appended to.
     fn live(&mut self, files: &Arc<dyn Files>, first: Position) -> Result<Live, JournalError> {
         let name = segment_name(first);
         let (file, head) = self.enter(files, first)?;
-        let length = length(&*file).map_err(failed("measure", &**files, &name))?;
+        let length = file.length().map_err(failed("measure", &**files, &name))?;
         let (offset, why) = match self.frames(&file, length).map_err(failed("read", &**files, &name))? {
             Stop::Sealed(offset) => {
                 return Err(self.damaged(&**files, &name, offset, "the segment that follows it is missing"));
@@ -182,10 +182,6 @@ fn is_empty(file: &Arc<dyn File>, seed: u32) -> io::Result<bool> {
     Ok(!matches!(frames.step()?, Step::Frame(..)))
 }
 
-fn length(file: &dyn File) -> io::Result<u64> {
-    file.length()
-}
-
 /// Zeroes what lies between two offsets.
 fn zero(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
     let zeros = vec![0; (to - from).min(1 << 20) as usize];
@@ -201,4 +197,126 @@ fn zero(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
 /// The place of a log in which nothing stands yet.
 pub(super) fn beginning() -> Place {
     Place { next: Position::new(1), chain: 0, epoch: Epoch::ZERO, at: WallTime(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::faulty::FaultyDisk;
+    use super::super::frame::FrameHead;
+    use super::super::{EmbeddedJournal, EmbeddedOptions};
+    use super::*;
+    use crate::{Append, Commit, Journal};
+    use capstan_ids::StreamName;
+
+    const SEGMENT: &str = "log/00000000000000000001.segment";
+    const IDENTITY: u64 = 7;
+
+    fn open(disk: &FaultyDisk) -> Result<EmbeddedJournal, JournalError> {
+        let options = EmbeddedOptions {
+            segment_bytes: 4 << 10,
+            prepare_in_background: false,
+            identity: Some(IDENTITY),
+            ..EmbeddedOptions::default()
+        };
+        EmbeddedJournal::open_in(disk.files(), options)
+    }
+
+    fn commit(position: u64) -> Commit {
+        let mut commit = Commit::new(WallTime(position as i64));
+        commit.push(&StreamName::new("jobs").unwrap(), |b| b.extend_from_slice(&position.to_le_bytes()));
+        commit
+    }
+
+    /// A log of commits 1 to 14, of which one flush carried 10 to 14: each says that what is below 10 was durable.
+    /// Answers where each of the five begins.
+    fn one_flush_carries_10_to_14() -> (FaultyDisk, Vec<u8>, Vec<usize>) {
+        let disk = FaultyDisk::new();
+        let mut journal = open(&disk).unwrap();
+        for position in 1..10 {
+            assert!(matches!(
+                journal.append(Epoch::new(1), Position::new(position), &commit(position)),
+                Append::Committed
+            ));
+        }
+        let (mut chain, mut at) = (journal.log.place().chain, journal.log.segments()[0].end_offset as usize);
+        journal.abandon();
+        let mut bytes = disk.contents(SEGMENT).unwrap();
+        let (mut frame, mut begins) = (Vec::new(), Vec::new());
+        for position in 10..15 {
+            let head = FrameHead {
+                kind: FrameKind::Commit,
+                previous: chain,
+                position: Position::new(position),
+                mark: Position::new(10),
+                epoch: Epoch::new(1),
+                at: WallTime(position as i64),
+                events: 1,
+            };
+            chain = frame::encode(&mut frame, frame::seed(IDENTITY), &head, Some(&commit(position)));
+            bytes[at..at + frame.len()].copy_from_slice(&frame);
+            begins.push(at);
+            at += frame.len();
+        }
+        (disk, bytes, begins)
+    }
+
+    fn positions(journal: &EmbeddedJournal) -> Vec<u64> {
+        journal.read(Position::new(1)).unwrap().map(|r| r.unwrap().position.get()).collect()
+    }
+
+    #[test]
+    fn frames_12_to_14_never_come_back_to_life_after_11_was_torn_and_written_again() {
+        let (disk, mut bytes, begins) = one_flush_carries_10_to_14();
+        bytes[begins[1] + 30..begins[2]].fill(0);
+        disk.put(SEGMENT, bytes);
+
+        // The same commit again, byte for byte: the hardest case, since 12 is chained to exactly that.
+        let mut journal = open(&disk).unwrap();
+        assert_eq!(journal.tail().unwrap().next, Position::new(11));
+        disk.cut_power(|_| 0);
+        journal.abandon();
+        let mut journal = open(&disk).unwrap();
+        assert!(matches!(journal.append(Epoch::new(1), Position::new(11), &commit(11)), Append::Committed));
+        disk.cut_power(|_| 0);
+        journal.abandon();
+
+        let mut journal = open(&disk).unwrap();
+        assert_eq!(journal.tail().unwrap().next, Position::new(12));
+        assert_eq!(positions(&journal), (1..12).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_whole_flush_of_several_frames_is_kept_whole() {
+        let (disk, bytes, _) = one_flush_carries_10_to_14();
+        disk.put(SEGMENT, bytes);
+
+        assert_eq!(positions(&open(&disk).unwrap()), (1..15).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_frame_that_follows_another_than_the_one_before_it_is_cut_off() {
+        let (disk, mut bytes, begins) = one_flush_carries_10_to_14();
+        // 11 is gone and 12 stands in its place, whole.
+        let rest = bytes[begins[2]..begins[4]].to_vec();
+        bytes[begins[1]..].fill(0);
+        bytes[begins[1]..begins[1] + rest.len()].copy_from_slice(&rest);
+        disk.put(SEGMENT, bytes);
+
+        assert_eq!(positions(&open(&disk).unwrap()), (1..11).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_break_below_the_mark_of_a_later_flush_is_damage() {
+        let (disk, mut bytes, begins) = one_flush_carries_10_to_14();
+        // The frame of 9 is broken, and those behind it say that 9 was durable.
+        bytes[begins[0] - 9] ^= 1;
+        disk.put(SEGMENT, bytes);
+
+        let found = open(&disk);
+
+        assert!(
+            matches!(&found, Err(JournalError::Damaged { position, .. }) if *position == Position::new(9)),
+            "{found:?}"
+        );
+    }
 }

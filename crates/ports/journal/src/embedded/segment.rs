@@ -8,7 +8,7 @@
 //! 24  first     u64   the first position in it
 //! 32  follows   u64   the position the log had reached before: the same, but after a restore's leap
 //! 40  epoch     u64   the highest seen so far
-//! 48  at        i64   log: when the last commit before it was made; archive: when the last commit in it was
+//! 48  at        i64   the latest time of any commit: log, before it; archive, up to its last
 //! 56  previous  u32   the checksum of the last frame before it
 //! 60  checksum  u32   CRC-32C of the sixty bytes before
 //! 64  frames
@@ -57,6 +57,8 @@ pub(super) struct Segment {
     pub end: Position,
     /// Where its frames end in the file.
     pub end_offset: u64,
+    /// The latest time of any commit before it.
+    pub before: WallTime,
 }
 
 impl SegmentHead {

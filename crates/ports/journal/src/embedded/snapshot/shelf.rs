@@ -1,8 +1,9 @@
 //! Which snapshots there are.
 
 use super::file::SnapshotFile;
-use super::writer::{Pen, Writing};
+use super::writer::{Pen, Sheet, Writing};
 use crate::embedded::files::Files;
+use crate::embedded::reader::Reader;
 use crate::embedded::segment::failed;
 use crate::{JournalError, SnapshotInfo, SnapshotRows, SnapshotWriter};
 use capstan_ids::{Position, StreamName};
@@ -65,11 +66,12 @@ impl Shelf {
         all
     }
 
-    pub fn begin(&mut self, info: SnapshotInfo) -> Result<Box<dyn SnapshotWriter>, JournalError> {
+    /// Begins to write a snapshot; its time is that of the first commit in `log`.
+    pub fn begin(&mut self, info: SnapshotInfo, log: Option<Reader>) -> Result<Box<dyn SnapshotWriter>, JournalError> {
         self.writing.retain(Writing::is_running);
         let name = name(&info.stream, info.position);
-        let (pen, writing) =
-            Pen::begin(Arc::clone(&self.files), name, info, Arc::clone(&self.whole), self.backlog_max)?;
+        let sheet = Sheet::new(Arc::clone(&self.files), name, Arc::clone(&self.whole));
+        let (pen, writing) = Pen::begin(sheet, info, log, self.backlog_max)?;
         self.writing.push(writing);
         Ok(Box::new(pen))
     }

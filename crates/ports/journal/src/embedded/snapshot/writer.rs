@@ -3,6 +3,7 @@
 use super::file::{encode_end, encode_head, encode_row};
 use super::shelf::{DIR, UNFINISHED, locked};
 use crate::embedded::files::{File, Files};
+use crate::embedded::reader::Reader;
 use crate::embedded::segment::failed;
 use crate::{JournalError, SnapshotInfo, SnapshotProgress, SnapshotWriter};
 use std::io;
@@ -60,17 +61,14 @@ struct Failure {
 
 impl Pen {
     pub fn begin(
-        files: Arc<dyn Files>,
-        name: String,
+        sheet: Sheet,
         info: SnapshotInfo,
-        whole: Arc<Mutex<Vec<SnapshotInfo>>>,
+        log: Option<Reader>,
         backlog_max: usize,
     ) -> Result<(Self, Writing), JournalError> {
-        let desk = Arc::new(Desk::default());
-        let place = files.place(&name);
-        let sheet = Sheet { temporary: format!("{name}{UNFINISHED}"), name, files, desk: Arc::clone(&desk) };
-        let spawned =
-            thread::Builder::new().name("journal-snapshot".to_owned()).spawn(move || sheet.fill(info, &whole));
+        let desk = Arc::clone(&sheet.desk);
+        let place = sheet.files.place(&sheet.name);
+        let spawned = thread::Builder::new().name("journal-snapshot".to_owned()).spawn(move || sheet.fill(info, log));
         let thread = spawned.map_err(|source| JournalError::Store {
             operation: "start a thread that writes a snapshot",
             place: place.clone(),
@@ -184,11 +182,12 @@ impl Desk {
 struct GivenUp;
 
 /// The thread's end.
-struct Sheet {
+pub(super) struct Sheet {
     files: Arc<dyn Files>,
     desk: Arc<Desk>,
     name: String,
     temporary: String,
+    whole: Arc<Mutex<Vec<SnapshotInfo>>>,
 }
 
 enum Unwritten {
@@ -203,10 +202,14 @@ impl From<GivenUp> for Unwritten {
 }
 
 impl Sheet {
-    fn fill(self, mut info: SnapshotInfo, whole: &Mutex<Vec<SnapshotInfo>>) {
-        let outcome = match self.write(&mut info) {
+    pub fn new(files: Arc<dyn Files>, name: String, whole: Arc<Mutex<Vec<SnapshotInfo>>>) -> Self {
+        Self { files, desk: Arc::default(), temporary: format!("{name}{UNFINISHED}"), name, whole }
+    }
+
+    fn fill(self, mut info: SnapshotInfo, log: Option<Reader>) {
+        let outcome = match self.write(&mut info, log) {
             Ok(()) => {
-                let mut whole = locked(whole);
+                let mut whole = locked(&self.whole);
                 whole.retain(|s| s.stream != info.stream || s.position != info.position);
                 whole.push(info.clone());
                 Ok(info)
@@ -227,8 +230,12 @@ impl Sheet {
         locked(&self.desk.state).outcome.get_or_insert(outcome);
     }
 
-    fn write(&self, info: &mut SnapshotInfo) -> Result<(), Unwritten> {
+    fn write(&self, info: &mut SnapshotInfo, log: Option<Reader>) -> Result<(), Unwritten> {
         let files = &*self.files;
+        // Looked up here and not by the owner: it may be far back in a segment.
+        if let Some(recorded) = log.and_then(|mut log| log.next()) {
+            info.at = recorded.map_err(Unwritten::Failed)?.commit.at();
+        }
         let fails = |operation| {
             let error = failed(operation, files, &self.name);
             move |source| Unwritten::Failed(error(source))
