@@ -9,6 +9,7 @@ mod transcript;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -69,21 +70,22 @@ impl Tally {
 }
 
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
-    let servers = if options.no_services { Vec::new() } else { start_servers()? };
+    let folder = new_folder("test")?;
+    let servers = if options.no_services { Vec::new() } else { start_servers(&folder)? };
     let mut tally = Tally::default();
     checks(workspace, &mut tally);
     if let Some(generators) = build(workspace, &mut tally) {
         tally.check("generated files", || generate::generate(workspace, &generators, true));
         tests(workspace, &servers, &mut tally)?;
     }
-    stop_servers(servers)?;
+    stop_servers(servers, &folder)?;
     Ok(conclude(&tally, options.strict))
 }
 
 fn checks(workspace: &Workspace, tally: &mut Tally) {
     tally.check("format", || succeed(&mut workspace.cargo(["fmt", "--all", "--check"]), "cargo fmt"));
     // Denied as arguments and not in RUSTFLAGS: other flags there would build every dependency again.
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "--deny", "warnings"];
     tally.check("lints", || succeed(&mut workspace.cargo(clippy), "cargo clippy"));
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items"];
     tally.check("docs", || succeed(workspace.cargo(docs).env("RUSTDOCFLAGS", "--deny warnings"), "cargo doc"));
@@ -152,11 +154,10 @@ fn follow(command: &mut Command, mut log: File) -> Result<Transcript> {
     Ok(transcript)
 }
 
-fn start_servers() -> Result<Vec<Running>> {
+fn start_servers(folder: &Path) -> Result<Vec<Running>> {
     println!("==> servers");
     let services = SERVERS.map(|(service, _)| service);
     let missing = setup::install(&services);
-    let folder = new_folder("test")?;
     let mut running = Vec::new();
     for service in services {
         if missing.contains(&service) {
@@ -176,13 +177,11 @@ fn start_servers() -> Result<Vec<Running>> {
     Ok(running)
 }
 
-fn stop_servers(servers: Vec<Running>) -> Result<()> {
+fn stop_servers(servers: Vec<Running>, folder: &Path) -> Result<()> {
     for server in servers {
-        let folder = server.folder.clone();
         server.stop()?;
-        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     }
-    Ok(())
+    fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
 }
 
 /// Lists what failed and what was skipped, and ends with the line that counts.
