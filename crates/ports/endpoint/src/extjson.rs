@@ -255,7 +255,7 @@ mod tests {
             r#"{"v":{"$date":{"$numberLong":"-62135596800001"}}}"#,
             r#"{"v":{"$regularExpression":{"pattern":"^a/\"","options":"im"}}}"#,
             r#"{"v":{"$timestamp":{"t":4294967295,"i":1}}}"#,
-            r#"{"v":{"$numberDecimal":"1E+6144"}}"#,
+            r#"{"v":{"$numberDecimal":"1.5E+6111"}}"#,
             r#"{"v":{"$code":"f()","$scope":{"x":{"$numberInt":"1"}}}}"#,
             r#"{"v":{"$code":"f()"}}"#,
             r#"{"v":{"$symbol":"s"}}"#,

@@ -10,9 +10,21 @@
 
 mod batch;
 pub mod bson_frames;
+mod bson_stream;
+pub mod compare;
+pub mod conformance;
+mod cut;
+mod dump;
+mod durable;
+mod element;
 mod error;
 pub mod extjson;
+mod gzip;
+pub mod jsonl;
+mod null;
 mod open;
+mod parts;
+mod pump;
 mod range;
 mod sink;
 mod source;
@@ -20,8 +32,10 @@ mod unit;
 mod url;
 
 pub use batch::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor};
+pub use dump::DumpAdapter;
 pub use error::{EndpointError, ErrorClass, Result};
 pub use extjson::ExtJson;
+pub use null::NullAdapter;
 pub use open::{Adapter, Adapters};
 pub use range::{PlannedChunk, Range, SplitTarget};
 pub use sink::{

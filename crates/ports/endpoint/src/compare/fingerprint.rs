@@ -1,0 +1,99 @@
+//! What is kept of a side: a count and a sum for each bucket.
+
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use crate::compare::reading::Collect;
+use crate::compare::report::Tally;
+use crate::element::{Element, id_of};
+
+/// Documents aimed at in a bucket.
+const DOCUMENTS_PER_BUCKET: u64 = 64;
+/// With the most buckets a fingerprint takes 8 MiB.
+const BUCKETS: std::ops::RangeInclusive<u64> = 256..=(1 << 18);
+
+/// How many buckets suit a unit: a power of two.
+pub(crate) fn bucket_count(documents: u64) -> usize {
+    let buckets = (documents / DOCUMENTS_PER_BUCKET).clamp(*BUCKETS.start(), *BUCKETS.end());
+    usize::try_from(buckets.next_power_of_two()).expect("at most 2^18")
+}
+
+/// What tells documents of one side from those of the other: the hash of its `_id`, and of all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pair {
+    pub key: u128,
+    pub hash: u128,
+}
+
+impl Pair {
+    pub(crate) fn of(document: &[u8]) -> Self {
+        let hash = xxh3_128(document);
+        let key = match id_of(document) {
+            // The type is the seed, so that 1 and 1.0 and "1" have nothing in common.
+            Some(Element { kind, value }) => xxh3_128_with_seed(value, u64::from(kind)),
+            None => hash,
+        };
+        Self { key, hash }
+    }
+
+    pub(crate) fn bucket(self, buckets: usize) -> usize {
+        (self.key as usize) & (buckets - 1)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bucket {
+    sum: u128,
+    count: u64,
+}
+
+/// One side, summed up. Order does not matter, so parts of a side can be taken apart and added.
+#[derive(Clone, Debug)]
+pub(crate) struct Fingerprint {
+    buckets: Vec<Bucket>,
+    tally: Tally,
+}
+
+impl Fingerprint {
+    pub(crate) fn new(buckets: usize) -> Self {
+        Self { buckets: vec![Bucket::default(); buckets], tally: Tally::default() }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Documents in a bucket.
+    pub(crate) fn count(&self, bucket: usize) -> u64 {
+        self.buckets[bucket].count
+    }
+
+    /// The buckets that are not the same on the other side.
+    pub(crate) fn differing(&self, other: &Self) -> Vec<usize> {
+        (0..self.buckets.len()).filter(|&at| self.buckets[at] != other.buckets[at]).collect()
+    }
+}
+
+impl Collect for Fingerprint {
+    fn take(&mut self, document: &[u8]) {
+        let pair = Pair::of(document);
+        let at = pair.bucket(self.buckets.len());
+        let bucket = &mut self.buckets[at];
+        bucket.count += 1;
+        bucket.sum = bucket.sum.wrapping_add(pair.hash);
+        self.tally.documents += 1;
+        self.tally.bytes += document.len() as u64;
+    }
+
+    fn add(&mut self, other: Self) {
+        for (bucket, other) in self.buckets.iter_mut().zip(other.buckets) {
+            bucket.count += other.count;
+            bucket.sum = bucket.sum.wrapping_add(other.sum);
+        }
+        self.tally.documents += other.tally.documents;
+        self.tally.bytes += other.tally.bytes;
+    }
+}

@@ -1,0 +1,80 @@
+//! Verification: whether a unit holds the same documents on two sides, byte for byte.
+//!
+//! Both sides are read once, at the same time, into a *fingerprint*: documents are sorted into buckets by a hash of their
+//! `_id` (its type included), and a bucket keeps how many there were and the sum of their 128-bit hashes. Equal
+//! fingerprints mean equal contents in any order. Where buckets differ only those are looked at again, document by
+//! document, and the differences are counted and listed. Memory is bounded throughout, whatever the size of the unit.
+//!
+//! An `_id` that several documents share, and documents without one, are compared as the sets they are.
+
+mod fingerprint;
+mod narrow;
+mod reading;
+mod report;
+
+use std::sync::Arc;
+
+use crate::{Result, Source, SplitTarget, Unit};
+
+use fingerprint::Fingerprint;
+use reading::{Plan, read_both};
+pub use report::{Comparison, Difference, DifferenceKind, Tally};
+
+/// How much a comparison may use.
+#[derive(Clone, Debug)]
+pub struct CompareOptions {
+    /// Ranges read at the same time on each side.
+    pub readers: usize,
+    /// Differences that are listed; all are counted.
+    pub listed_max: usize,
+    /// Documents, of both sides together, looked at one by one at the same time (48 bytes each).
+    pub pairs_max: u64,
+    /// Times that both sides are read to look at differing buckets. Beyond, counts are lower bounds and say so.
+    pub passes_max: u32,
+    /// How units are cut for reading.
+    pub split: SplitTarget,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self { readers: 2, listed_max: 100, pairs_max: 2_000_000, passes_max: 8, split: SplitTarget::default() }
+    }
+}
+
+/// One side of a comparison: a unit of a source.
+#[derive(Clone)]
+pub struct Side {
+    pub source: Arc<dyn Source>,
+    pub unit: Unit,
+}
+
+/// How far a comparison is: bytes of BSON and documents read since it began, of both sides, in all passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompareProgress {
+    pub documents: u64,
+    pub bytes: u64,
+    /// 1 while fingerprints are taken, then 2 and more.
+    pub pass: u32,
+}
+
+/// Is told of progress after every batch, from several threads.
+pub type OnProgress = Arc<dyn Fn(CompareProgress) + Send + Sync>;
+
+/// Compares what `expected` holds with what `found` holds.
+pub async fn compare(
+    expected: &Side,
+    found: &Side,
+    options: &CompareOptions,
+    on_progress: OnProgress,
+) -> Result<Comparison> {
+    let plans = [Plan::of(expected, options).await?, Plan::of(found, options).await?];
+    let buckets = fingerprint::bucket_count(plans.iter().map(Plan::documents).max().unwrap_or_default());
+    let watch = reading::Watch::new(on_progress);
+    let [left, right] = read_both(&plans, options, &watch, move || Fingerprint::new(buckets)).await?;
+    let mut comparison = Comparison::new(left.tally(), right.tally());
+    let differing = left.differing(&right);
+    if !differing.is_empty() {
+        narrow::narrow(&plans, &left, &right, &differing, options, &watch, &mut comparison).await?;
+    }
+    Ok(comparison)
+}

@@ -1,0 +1,50 @@
+//! `dump:` — what mongodump writes and mongorestore reads: a directory, a single `.bson` file, or an archive, plain or gzip.
+//!
+//! Reading tells them apart by looking. Writing makes an archive where the path ends in `.archive` or `.archive.gz`, and a
+//! directory otherwise, of gzip files with `?gzip=true`.
+
+mod bson_file;
+mod directory_sink;
+mod gzip_file;
+mod layout;
+mod metadata;
+mod names;
+mod places;
+mod source;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Adapter, EndpointUrl, Result, Sink, Source};
+
+pub(crate) use directory_sink::DirectorySink;
+pub(crate) use source::DumpSource;
+
+/// Opens `dump:PATH`.
+#[derive(Debug)]
+pub struct DumpAdapter;
+
+#[async_trait]
+impl Adapter for DumpAdapter {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["dump"]
+    }
+
+    async fn source(&self, url: &EndpointUrl) -> Result<Arc<dyn Source>> {
+        // Whether it is compressed is told by looking; the option is allowed so that one address serves both ways.
+        url.allow_options(&["gzip"])?;
+        url.flag("gzip")?;
+        Ok(Arc::new(DumpSource::open(url.file_path()?).await?))
+    }
+
+    async fn sink(&self, url: &EndpointUrl, job: &str) -> Result<Arc<dyn Sink>> {
+        url.allow_options(&["gzip"])?;
+        let (path, gzip) = (url.file_path()?, url.flag("gzip")?);
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.is_empty() && !path.ends_with(".") && !path.ends_with("..") && path.parent().is_none() {
+            return Err(url.refused("the root of the file system is no place for a dump"));
+        }
+        Ok(Arc::new(DirectorySink::new(path, job, gzip.unwrap_or(false))?))
+    }
+}
