@@ -1,0 +1,92 @@
+//! What the work core refuses.
+
+use super::Problem;
+use crate::codes;
+use crate::wire::time;
+use capstan_ids::NameError;
+use capstan_work::Rejection;
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            Rejection::SessionUnknown(session) => {
+                Self::new(&codes::SESSION_UNKNOWN, detail).with("session", session.as_str())
+            }
+            Rejection::SessionExists(session) => {
+                Self::new(&codes::SESSION_EXISTS, detail).with("session", session.as_str())
+            }
+            Rejection::SessionEnded(session, state) => {
+                Self::new(&codes::SESSION_ENDED, detail).with("session", session.as_str()).with("state", state)
+            }
+            Rejection::SessionState { session, state, expected } => Self::new(&codes::SESSION_STATE, detail)
+                .with("session", session.as_str())
+                .with("state", state)
+                .with("expected", expected),
+            Rejection::ItemUnknown { session, item } => {
+                Self::new(&codes::ITEM_UNKNOWN, detail).with("session", session.as_str()).with("item", item.as_str())
+            }
+            Rejection::ItemConflict { session, item, field } => Self::new(&codes::ITEM_CONFLICT, detail)
+                .with("session", session.as_str())
+                .with("item", item.as_str())
+                .with("field", field),
+            Rejection::ItemTwice { item, field } => {
+                Self::new(&codes::ITEM_TWICE, detail).with("item", item.as_str()).with("field", field)
+            }
+            Rejection::ItemState { item, state, expected } => Self::new(&codes::ITEM_STATE, detail)
+                .with("item", item.as_str())
+                .with("state", state)
+                .with("expected", expected),
+            Rejection::AlreadyCompleted { item, by } => {
+                Self::new(&codes::ITEM_COMPLETED, detail).with("item", item.as_str()).with("by", by)
+            }
+            Rejection::NotHolder { item, asker, state } => Self::new(&codes::LEASE_NOT_HELD, detail)
+                .with("item", item.as_str())
+                .with("asker", asker)
+                .with("state", state),
+            Rejection::LeaseExpired { item, at } => {
+                let at = time::text(at);
+                let detail = format!("the lease of {item:?} ran out at {at}; stop that work and acquire again");
+                Self::new(&codes::LEASE_EXPIRED, detail).with("item", item.as_str()).with("expired_at", at)
+            }
+            Rejection::LeaseRevoked { item, reason } => {
+                Self::new(&codes::LEASE_REVOKED, detail).with("item", item.as_str()).with("reason", reason)
+            }
+            Rejection::OtherSuccessors { item } => {
+                Self::new(&codes::SUCCESSORS_DIFFER, detail).with("item", item.as_str())
+            }
+            Rejection::BadSuccessor { item, successor, why } => Self::new(&codes::SUCCESSORS_INVALID, detail)
+                .with("item", item.as_str())
+                .with("successor", successor.as_str())
+                .with("why", why),
+            Rejection::GroupComplete(group) => Self::new(&codes::GROUP_COMPLETE, detail).with("group", group),
+            Rejection::GroupCycle { item, group } => {
+                Self::new(&codes::GROUP_CYCLE, detail).with("item", item.as_str()).with("group", group)
+            }
+            Rejection::GateUnknown { session, group, gate } => Self::new(&codes::GATE_UNKNOWN, detail)
+                .with("session", session.as_str())
+                .with("group", group.as_str())
+                .with("gate", gate.as_str()),
+            Rejection::OutOfRange { field, expected, found } => Self::new(&codes::VALUE_OUT_OF_RANGE, detail)
+                .with("field", field)
+                .with("expected", expected)
+                .with("found", found),
+            Rejection::LimitReached { what, limit, advice } => {
+                Self::new(&codes::LIMIT_REACHED, detail).with("what", what).with("limit", limit).with("advice", advice)
+            }
+            Rejection::TooManyWorkers(worker) => {
+                Self::new(&codes::WORKER_TOO_MANY, detail).with("worker", worker.as_str())
+            }
+        }
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        let detail = error.to_string();
+        Self::new(&codes::VALUE_INVALID, detail)
+            .with("field", error.what)
+            .with("expected", error.expected)
+            .with("found", error.found)
+    }
+}

@@ -1,0 +1,3 @@
+//! What goes over the wire: never the domain's own types.
+
+pub mod time;
