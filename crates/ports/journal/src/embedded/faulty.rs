@@ -29,6 +29,8 @@ struct Disk {
     flushes: u64,
     failing_flush: Option<u64>,
     last_flush: Option<u64>,
+    /// How much the next write writes before it finds no room.
+    half_write: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -114,6 +116,12 @@ impl FaultyDisk {
     pub fn limit(&self, free: Option<u64>) {
         let mut disk = self.disk();
         disk.capacity = free.map(|free| disk.used() + free);
+    }
+
+    /// Makes the next write find no room after `written` bytes, wherever it goes: so it is where a file system copies
+    /// on write.
+    pub fn refuse_next_write_after(&self, written: usize) {
+        self.disk().half_write = Some(written);
     }
 
     /// How many flushes there were, of files and directories.
@@ -367,10 +375,12 @@ impl File for Handle {
         if disk.capacity.is_some_and(|capacity| disk.used() + grown > capacity) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        let half = disk.half_write.take();
+        let bytes = &bytes[..half.unwrap_or(bytes.len()).min(bytes.len())];
         let contents = &mut disk.contents[self.id];
         write(&mut contents.seen, offset, bytes);
         contents.unflushed.push((offset, bytes.to_vec()));
-        Ok(())
+        if half.is_some() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {

@@ -254,9 +254,9 @@ impl Log {
         // A live segment without a commit is replaced, under the name it shares with the new one.
         let replaces = first == self.live.head.first;
         let Place { next, chain, epoch, at } = self.place;
-        let previous = if replaces { self.live.head.previous } else { chain };
         let follows = if replaces { self.live.head.follows } else { next };
-        let head = SegmentHead { kind: SegmentKind::Log, identity: self.identity, first, follows, epoch, at, previous };
+        let head =
+            SegmentHead { kind: SegmentKind::Log, identity: self.identity, first, follows, epoch, at, previous: chain };
         let live = establish(&*self.files, file, head).map_err(|e| self.break_with(e))?;
         if !replaces {
             // Only now: a sealed segment without a successor is damage.
@@ -273,7 +273,6 @@ impl Log {
             });
         }
         self.live = live;
-        self.place.chain = previous;
         self.place.next = first;
         self.marked = true;
         self.next_segment.begin();

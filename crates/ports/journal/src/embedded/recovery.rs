@@ -270,7 +270,6 @@ mod tests {
         bytes[begins[1] + 30..begins[2]].fill(0);
         disk.put(SEGMENT, bytes);
 
-        // The same commit again, byte for byte: the hardest case, since 12 is chained to exactly that.
         let mut journal = open(&disk).unwrap();
         assert_eq!(journal.tail().unwrap().next, Position::new(11));
         disk.cut_power(|_| 0);
@@ -283,6 +282,8 @@ mod tests {
         let mut journal = open(&disk).unwrap();
         assert_eq!(journal.tail().unwrap().next, Position::new(12));
         assert_eq!(positions(&journal), (1..12).collect::<Vec<_>>());
+        // Two things keep them dead: they are chained to another 11, and they are not there any more.
+        assert!(disk.contents(SEGMENT).unwrap()[begins[2]..].iter().all(|&b| b == 0));
     }
 
     #[test]
@@ -303,6 +304,29 @@ mod tests {
         disk.put(SEGMENT, bytes);
 
         assert_eq!(positions(&open(&disk).unwrap()), (1..11).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn frames_behind_another_11_than_theirs_are_cut_off() {
+        let (disk, mut bytes, begins) = one_flush_carries_10_to_14();
+        let mut other = Commit::new(WallTime(11));
+        other.push(&StreamName::new("jobs").unwrap(), |b| b.extend_from_slice(&[0xEE; 8]));
+        let previous = super::frame::u32_at(&bytes, begins[0]);
+        let head = FrameHead {
+            kind: FrameKind::Commit,
+            previous,
+            position: Position::new(11),
+            mark: Position::new(10),
+            epoch: Epoch::new(1),
+            at: WallTime(11),
+            events: 1,
+        };
+        let mut rewritten = Vec::new();
+        frame::encode(&mut rewritten, frame::seed(IDENTITY), &head, Some(&other));
+        bytes[begins[1]..begins[2]].copy_from_slice(&rewritten);
+        disk.put(SEGMENT, bytes);
+
+        assert_eq!(positions(&open(&disk).unwrap()), (1..12).collect::<Vec<_>>());
     }
 
     #[test]

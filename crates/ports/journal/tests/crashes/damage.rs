@@ -198,6 +198,41 @@ fn a_damaged_snapshot_is_passed_over_and_the_older_one_stands() {
         disk.put(&newest, disk.contents(&newest).unwrap()[..cut].to_vec());
         assert_eq!(open(&disk).unwrap().snapshots().unwrap().len(), 1, "cut at {cut}");
     }
+    let mut longer = disk.contents(&newest).unwrap();
+    longer.push(0);
+    disk.put(&newest, longer);
+    assert_eq!(open(&disk).unwrap().snapshots().unwrap().len(), 1, "one byte too many");
+}
+
+#[test]
+fn a_snapshot_ahead_of_the_log_is_passed_over() {
+    let stream = StreamName::new("work/shop").unwrap();
+    let (shorter, _) = log_of(2, true);
+    let disk = shorter.copy();
+    let mut journal = open(&disk).unwrap();
+    append(&mut journal, 3);
+    journal.begin_snapshot(LEADER, &stream, Position::new(3)).unwrap().finish();
+    drop(journal);
+    let snapshot = disk.names().into_iter().find(|n| n.ends_with(".snapshot")).unwrap();
+    assert_eq!(open(&disk).unwrap().snapshots().unwrap().len(), 1);
+
+    // The log was put back from an older copy, the snapshots were not.
+    shorter.put(&snapshot, disk.contents(&snapshot).unwrap());
+
+    assert_eq!(open(&shorter).unwrap().snapshots().unwrap(), []);
+}
+
+#[test]
+fn a_snapshot_of_a_newer_format_is_refused_as_such() {
+    let (disk, _) = log_of(1, true);
+    let mut snapshot = b"CAPSNAPS".to_vec();
+    snapshot.extend_from_slice(&2_u32.to_le_bytes());
+    snapshot.resize(100, 0);
+    disk.put("snapshots/work.shop@00000000000000000001.snapshot", snapshot);
+
+    let found = open(&disk);
+
+    assert!(matches!(&found, Err(JournalError::Version { found: 2, known: 1, .. })), "{found:?}");
 }
 
 #[test]

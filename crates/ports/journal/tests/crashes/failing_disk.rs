@@ -87,6 +87,28 @@ fn what_was_reserved_finds_room_although_the_disk_has_filled_since() {
 }
 
 #[test]
+fn what_a_refused_write_left_behind_is_gone_with_the_next_one() {
+    let disk = FaultyDisk::new();
+    let mut journal = open(&disk).unwrap();
+    append(&mut journal, 1);
+    let end = end_of(&disk);
+    disk.refuse_next_write_after(900);
+    let answer = journal.append(LEADER, Position::new(2), &commit(2, 1_000));
+    assert!(matches!(answer, Append::Refused(Refusal::Full { .. })), "{answer:?}");
+    assert_ne!(disk.contents(FIRST_SEGMENT).unwrap()[end + 800], 0);
+
+    append(&mut journal, 2);
+    disk.kill();
+    drop(journal);
+
+    let bytes = disk.contents(FIRST_SEGMENT).unwrap();
+    assert!(bytes[end_of(&disk)..].iter().all(|&b| b == 0));
+    let mut journal = open(&disk).unwrap();
+    assert_eq!(next(&mut journal), 3);
+    holds_up_to(&journal, 2);
+}
+
+#[test]
 fn a_full_disk_can_still_be_opened_and_read() {
     let disk = FaultyDisk::new();
     let mut journal = open(&disk).unwrap();

@@ -3,6 +3,7 @@
 mod damage;
 mod failing_disk;
 mod power_cuts;
+mod retention;
 mod torn_tail;
 
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
