@@ -9,19 +9,19 @@ use cargo_metadata::{Artifact, Message, TargetKind};
 
 use crate::workspace::Workspace;
 
-/// Builds every test and every program, and returns the programs by name.
+/// Builds every test and what the tests call, and returns the programs by name, the `wanted` ones among them.
 ///
 /// One build with the features of the whole workspace: building a program by itself may choose other features for what
 /// it depends on, and build that again.
-pub fn programs(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
+pub fn programs(workspace: &Workspace, wanted: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let tests = ["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"];
-    let mut found = artifacts(workspace, &tests)?;
+    let mut programs = by_name(artifacts(workspace, &tests)?);
     // Cargo builds the programs of a package for its tests only if it has tests that could call them.
-    found.extend(artifacts(
-        workspace,
-        &["build", "--workspace", "--bins", "--message-format", "json-render-diagnostics"],
-    )?);
-    Ok(found.into_iter().filter_map(program).collect())
+    if !wanted.iter().all(|name| programs.contains_key(*name)) {
+        let rest = ["build", "--workspace", "--bins", "--message-format", "json-render-diagnostics"];
+        programs.extend(by_name(artifacts(workspace, &rest)?));
+    }
+    Ok(programs)
 }
 
 fn artifacts(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<Artifact>> {
@@ -39,8 +39,8 @@ fn artifacts(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<Artifact>>
         .collect())
 }
 
-fn program(artifact: Artifact) -> Option<(String, PathBuf)> {
-    let is_program = artifact.target.kind.contains(&TargetKind::Bin) && !artifact.profile.test;
-    let executable = artifact.executable.filter(|_| is_program)?;
-    Some((artifact.target.name, executable.into()))
+fn by_name(artifacts: Vec<Artifact>) -> BTreeMap<String, PathBuf> {
+    let is_program = |made: &Artifact| made.target.kind.contains(&TargetKind::Bin) && !made.profile.test;
+    let programs = artifacts.into_iter().filter(is_program);
+    programs.filter_map(|made| Some((made.target.name, made.executable?.into()))).collect()
 }

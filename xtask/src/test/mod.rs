@@ -96,7 +96,7 @@ fn checks(workspace: &Workspace, tally: &mut Tally) {
 fn build(workspace: &Workspace, tally: &mut Tally) -> Option<Generators> {
     let mut generators = None;
     tally.check("build", || {
-        let mut programs = built::programs(workspace)?;
+        let mut programs = built::programs(workspace, &[GENERATOR, BINARY])?;
         let mut find = |name: &str| programs.remove(name).with_context(|| format!("the build made no {name}"));
         generators = Some(Generators { code: find(GENERATOR)?, documents: find(BINARY)? });
         Ok(())
