@@ -7,7 +7,11 @@ use std::process::{Command, Output};
 const PROTO: &str = "syntax = \"proto3\"; package example.v1; message Name { string name = 1; }";
 
 fn generate(root: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_capstan-generate")).arg(root).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_capstan-generate"))
+        .arg(root)
+        .args(arguments)
+        .output()
+        .expect("it was built for this test")
 }
 
 #[test]
