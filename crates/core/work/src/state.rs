@@ -90,6 +90,11 @@ impl WorkState {
             || self.next_not_before().is_some_and(|at| at <= now.wall)
     }
 
+    /// Whether any session has work that could be handed out, limits aside.
+    pub fn has_ready_work(&self) -> bool {
+        !self.shared.turns.is_empty()
+    }
+
     /// Whether a session of this name takes commands.
     pub fn has_session(&self, name: &SessionName) -> bool {
         self.live_session(name).is_some()

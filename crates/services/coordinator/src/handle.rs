@@ -1,6 +1,7 @@
 //! What everybody else holds of the coordinator: a way to ask, and nothing of the state.
 
 use crate::failure::Failure;
+use crate::feed::Feed;
 use crate::owner::{Message, Release};
 use crate::state::State;
 use crate::status::{Role, Status};
@@ -9,6 +10,7 @@ use capstan_ids::{Position, SessionName};
 use capstan_work::{Acquire, Answer, Command, Rejection};
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -22,6 +24,7 @@ pub const COMMANDS_MAX: usize = 10_000;
 pub struct Handle {
     pub(crate) queue: Sender<Message>,
     pub(crate) status: Arc<Status>,
+    pub(crate) feed: Arc<Feed>,
 }
 
 /// What became of one command of several.
@@ -83,7 +86,10 @@ impl Handle {
     pub(crate) fn send(&self, message: Message) -> Result<(), Failure> {
         match self.queue.try_send(message) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(Failure::Overloaded { retry_after: Duration::from_millis(100) }),
+            Err(TrySendError::Full(_)) => {
+                self.status.overloaded.fetch_add(1, Ordering::Relaxed);
+                Err(Failure::Overloaded { retry_after: Duration::from_millis(100) })
+            }
             Err(TrySendError::Disconnected(_)) => Err(match self.status.role() {
                 Role::Failed => Failure::JournalBroken,
                 _ => Failure::Stopped,

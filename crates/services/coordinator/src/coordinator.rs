@@ -1,0 +1,157 @@
+//! Starting and stopping the owner.
+
+use crate::clock::{Clock, SystemClock};
+use crate::feed::Feed;
+use crate::handle::Handle;
+use crate::housekeeping::{Housekeeping, Retention};
+use crate::owner::{End, Message, Owner, Parts};
+use crate::recovery::{self, RecoveryError};
+use crate::status::{Role, Status};
+use capstan_ids::Position;
+use capstan_journal::{Append, Commit, Durability, Journal};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// How a coordinator is set up. The defaults are right for a server.
+#[derive(Clone)]
+pub struct Options {
+    /// The address others reach this server at; stands in the log with its leadership.
+    pub address: String,
+    /// Requests that may wait for the owner; one more is turned away.
+    pub queue: usize,
+    /// What is kept of the log.
+    pub retention: Retention,
+    /// Where it reads the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where jitter begins.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let clock = SystemClock;
+        let seed = clock.now().wall.micros().unsigned_abs() ^ (u64::from(std::process::id()) << 32);
+        Self { address: String::new(), queue: 65_536, retention: Retention::default(), clock: Arc::new(clock), seed }
+    }
+}
+
+/// Why a coordinator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state could not be read back.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// It could not take the lead.
+    #[error("leadership could not be written to the journal: {0}")]
+    Accession(String),
+    /// No thread could be made.
+    #[error("the owner's thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a coordinator ended.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndError {
+    /// Another server leads.
+    #[error("another server leads this journal")]
+    Fenced,
+    /// The journal failed.
+    #[error("the journal failed: {0}")]
+    Broken(String),
+}
+
+/// A running owner.
+#[derive(Debug)]
+pub struct Coordinator {
+    handle: Handle,
+    ended: oneshot::Receiver<End>,
+}
+
+impl Coordinator {
+    /// Reads the state back, takes the lead, and starts the owner. Blocks while it reads.
+    pub fn start(mut journal: Box<dyn Journal>, options: Options) -> Result<(Self, Handle), StartError> {
+        let now = options.clock.now();
+        let mut recovered = recovery::recover(journal.as_mut(), now)?;
+        let facts = &recovered.facts;
+        tracing::info!(
+            snapshots = facts.snapshots,
+            rows = facts.rows,
+            events = facts.events,
+            milliseconds = facts.took.as_millis() as u64,
+            position = %recovered.next,
+            "state read back"
+        );
+        if let Durability::Later(why) = journal.durability() {
+            tracing::warn!(
+                why,
+                "the journal acknowledges before it is durable: a power cut can lose what was acknowledged"
+            );
+        }
+        let epoch = recovered.epoch.next();
+        recovered.next = accede(journal.as_mut(), &mut recovered, epoch, now, &options.address)?;
+        let durable = Position::new(recovered.next.get() - 1);
+        let status = Arc::new(Status::default());
+        status.set_epoch(epoch);
+        status.set_durable(durable);
+        status.set_role(Role::Leader);
+        let feed = Arc::new(Feed::new(durable));
+        let (sender, queue) = crossbeam_channel::bounded(options.queue);
+        let handle = Handle { queue: sender, status: Arc::clone(&status), feed: Arc::clone(&feed) };
+        let housekeeping = Housekeeping::new(options.retention);
+        let parts = Parts {
+            recovered,
+            journal,
+            epoch,
+            queue,
+            feed,
+            status,
+            clock: options.clock,
+            housekeeping,
+            random: options.seed,
+        };
+        let (tell, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("owner".into())
+            .spawn(move || drop(tell.send(Owner::new(parts).run())))
+            .map_err(StartError::Thread)?;
+        Ok((Self { handle: handle.clone(), ended }, handle))
+    }
+
+    /// Finishes what is queued, writes the durable mark, and ends. What comes later is turned away.
+    pub async fn stop(mut self) -> Result<(), EndError> {
+        let (reply, stopped) = oneshot::channel();
+        if self.handle.send(Message::Stop { reply }).is_ok() {
+            // It may have ended by itself meanwhile: that is told below.
+            let _ = stopped.await;
+        }
+        self.ended().await
+    }
+
+    /// Resolves when the owner has ended by itself; a server must stop then.
+    pub async fn ended(&mut self) -> Result<(), EndError> {
+        match (&mut self.ended).await {
+            Ok(End::Stopped) => Ok(()),
+            Ok(End::Fenced) => Err(EndError::Fenced),
+            Ok(End::Broken(error)) => Err(EndError::Broken(error)),
+            Err(_) => Err(EndError::Broken("the owner's thread panicked".into())),
+        }
+    }
+}
+
+/// A leader's first commit says who it is; before it stands, nothing is answered.
+fn accede(
+    journal: &mut dyn Journal,
+    recovered: &mut recovery::Recovered,
+    epoch: capstan_ids::Epoch,
+    now: capstan_ids::Moment,
+    address: &str,
+) -> Result<Position, StartError> {
+    let mut commit = Commit::new(now.wall);
+    commit.push(&recovered.streams.leader.clone(), |buffer| buffer.extend_from_slice(address.as_bytes()));
+    match journal.append(epoch, recovered.next, &commit) {
+        Append::Committed => Ok(recovered.next.plus(1)),
+        Append::Fenced => Err(StartError::Accession("another server leads".into())),
+        Append::Refused(refusal) => Err(StartError::Accession(refusal.to_string())),
+        Append::Unknown(error) | Append::Broken(error) => Err(StartError::Accession(error.to_string())),
+    }
+}

@@ -1,0 +1,228 @@
+//! Snapshots, a slice between two flushes, and letting go of what they cover.
+
+use crate::state::State;
+use crate::status::Status;
+use crate::streams::{self, Streams, session_of};
+use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position, SessionName, StreamName};
+use capstan_journal::retention::{self, LogFacts, StreamPolicy};
+use capstan_journal::{Journal, JournalError, SnapshotProgress, SnapshotWriter};
+use capstan_work::Slice;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+/// Items of one slice: about a quarter of a millisecond.
+const SLICE: u64 = 256;
+/// Rows that may wait for the disk before slicing pauses.
+const BACKLOG_MAX: usize = 8 << 20;
+/// How often it is asked whether anything is due.
+const EVERY: Millis = Millis(1_000);
+
+/// What is kept of the log, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// A session is snapshotted after so many events, when they outweigh its last snapshot.
+    pub session_every: u64,
+    /// How many snapshots of each stream are kept.
+    pub keep: usize,
+    /// Bytes of log that one stream may hold back before it is snapshotted whatever its count.
+    pub held_back_max: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { session_every: 100_000, keep: 1, held_back_max: 256 << 20 }
+    }
+}
+
+/// A snapshot under way.
+struct Snapshot {
+    stream: StreamName,
+    session: Option<SessionName>,
+    position: Position,
+    writer: Box<dyn SnapshotWriter>,
+    sliced: bool,
+}
+
+/// Keeps the log short while the owner goes on with its work.
+pub(crate) struct Housekeeping {
+    retention: Retention,
+    next_look: Monotonic,
+    due: VecDeque<StreamName>,
+    now: Option<Snapshot>,
+}
+
+/// What it may touch, between two batches.
+pub(crate) struct House<'a> {
+    pub state: &'a mut State,
+    pub journal: &'a mut dyn Journal,
+    pub streams: &'a mut Streams,
+    pub status: &'a Status,
+    pub epoch: Epoch,
+    pub durable: Position,
+    pub now: Moment,
+}
+
+impl Housekeeping {
+    pub fn new(retention: Retention) -> Self {
+        Self { retention, next_look: Monotonic(0), due: VecDeque::new(), now: None }
+    }
+
+    /// Whether slices are waiting to be taken.
+    pub fn is_busy(&self) -> bool {
+        self.now.is_some() || !self.due.is_empty()
+    }
+
+    /// The state was read again: what was being saved of the old one is void.
+    pub fn abandon(&mut self) {
+        self.now = None;
+        self.due.clear();
+    }
+
+    /// One small step.
+    pub fn step(&mut self, mut house: House<'_>) {
+        if let Some(snapshot) = self.now.take() {
+            self.now = self.advance(snapshot, &mut house);
+        } else if let Some(stream) = self.due.pop_front() {
+            self.now = begin(&stream, &mut house);
+        } else if house.now.monotonic >= self.next_look {
+            self.next_look = house.now.monotonic + EVERY;
+            self.look(&mut house);
+        }
+    }
+
+    fn advance(&mut self, mut snapshot: Snapshot, house: &mut House<'_>) -> Option<Snapshot> {
+        if !snapshot.sliced {
+            if snapshot.writer.backlog() > BACKLOG_MAX {
+                return Some(snapshot);
+            }
+            let slice = match &snapshot.session {
+                Some(session) => house.state.work.snapshot_slice(session, SLICE),
+                None => Slice::Whole,
+            };
+            match slice {
+                Slice::Rows(rows) => rows.into_iter().for_each(|row| snapshot.writer.row(row)),
+                Slice::Whole => {
+                    snapshot.writer.finish();
+                    snapshot.sliced = true;
+                }
+                // What was being saved is gone; dropping the writer leaves nothing behind.
+                Slice::Abandoned => {
+                    house.streams.give_up(&snapshot.stream);
+                    return None;
+                }
+            }
+        }
+        match snapshot.writer.progress() {
+            SnapshotProgress::Writing => Some(snapshot),
+            SnapshotProgress::Done(info) => {
+                // The first event after it: anything the stream got since it began, at the earliest the next position.
+                let after = house.streams.any_since_begin(&snapshot.stream).then(|| snapshot.position.plus(1));
+                house.streams.finish(&info, after);
+                house.status.snapshots.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(stream = %info.stream, position = %info.position, bytes = info.bytes, "snapshot finished");
+                self.next_look = house.now.monotonic;
+                None
+            }
+            SnapshotProgress::Failed(error) => {
+                tracing::warn!(stream = %snapshot.stream, %error, "snapshot failed; the older ones stand");
+                house.status.snapshots_failed.fetch_add(1, Ordering::Relaxed);
+                house.streams.give_up(&snapshot.stream);
+                if let Some(session) = &snapshot.session {
+                    house.state.work.abandon_snapshot(session);
+                }
+                None
+            }
+        }
+    }
+
+    /// Asks what is due, and lets go of what is no longer needed.
+    fn look(&mut self, house: &mut House<'_>) {
+        self.forget_gone_sessions(house);
+        let tail = match house.journal.tail() {
+            Ok(tail) => tail,
+            Err(error) => return tracing::warn!(%error, "the journal does not say where it ends"),
+        };
+        let retention = self.retention;
+        let facts = house.streams.facts(|_| StreamPolicy {
+            snapshot_every: retention.session_every,
+            keep: retention.keep,
+            audit: None,
+        });
+        let log = LogFacts {
+            first: tail.first,
+            next: tail.next,
+            bytes: house.streams.log_bytes(tail.first),
+            held_back_max: retention.held_back_max,
+            now: house.now.wall,
+        };
+        let plan = retention::plan(&log, &facts);
+        self.due = plan.snapshot.into();
+        for (stream, position) in plan.drop {
+            drop_snapshots(house, &stream, |at| at == position);
+        }
+        if plan.trim > tail.first {
+            match house.journal.trim(plan.trim, &[]).and_then(|()| house.journal.tail()) {
+                Ok(tail) => house.streams.trimmed(tail.first),
+                Err(error) => tracing::warn!(%error, "the log could not be trimmed; it will be tried again"),
+            }
+        }
+    }
+
+    /// Snapshots of sessions that are no more must be gone before the log lets go of their end.
+    fn forget_gone_sessions(&mut self, house: &mut House<'_>) {
+        let there: std::collections::BTreeSet<SessionName> = house.state.work.session_names().into_iter().collect();
+        for stream in house.streams.names() {
+            let gone = session_of(&stream).is_some_and(|session| !there.contains(&session));
+            if gone && drop_snapshots(house, &stream, |_| true) {
+                house.streams.forget(&stream);
+            }
+        }
+    }
+}
+
+fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
+    let session = session_of(stream);
+    let header = match &session {
+        Some(session) => house.state.work.begin_snapshot(session)?,
+        None if stream.as_str() == streams::WORK => house.state.work.shared_row(),
+        None => return None,
+    };
+    let position = house.durable;
+    match house.journal.begin_snapshot(house.epoch, stream, position) {
+        Ok(mut writer) => {
+            house.streams.begin(stream);
+            writer.row(header);
+            Some(Snapshot { stream: stream.clone(), session, position, writer, sliced: false })
+        }
+        Err(error) => {
+            tracing::warn!(%stream, %error, "snapshot could not begin");
+            if let Some(session) = &session {
+                house.state.work.abandon_snapshot(session);
+            }
+            None
+        }
+    }
+}
+
+/// Drops a stream's snapshots at some positions; true if all of them went.
+fn drop_snapshots(house: &mut House<'_>, stream: &StreamName, which: impl Fn(Position) -> bool) -> bool {
+    let drop_all = |journal: &mut dyn Journal| -> Result<Vec<Position>, JournalError> {
+        let infos = journal.snapshots()?;
+        let mut dropped = Vec::new();
+        for info in infos.iter().filter(|info| info.stream == *stream && which(info.position)) {
+            journal.drop_snapshot(info)?;
+            dropped.push(info.position);
+        }
+        Ok(dropped)
+    };
+    match drop_all(house.journal) {
+        Ok(dropped) => {
+            dropped.into_iter().for_each(|position| house.streams.dropped(stream, position));
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%stream, %error, "a snapshot could not be dropped; it will be tried again");
+            false
+        }
+    }
+}

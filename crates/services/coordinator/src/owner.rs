@@ -1,0 +1,473 @@
+//! The owner's loop: take what has queued up, decide, apply, flush once, answer.
+
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::feed::Feed;
+use crate::handle::{Acquired, Outcome};
+use crate::housekeeping::Housekeeping;
+use crate::recovery::{self, Recovered};
+use crate::settling::Settled;
+use crate::state::State;
+use crate::status::{Role, Status};
+use crate::streams::Streams;
+use crate::waiters::{WAITERS_MAX, Waiter, Waiters};
+use capstan_ids::{Epoch, Millis, Moment, Position};
+use capstan_journal::{Commit, Journal, JournalError, Recorded, Refusal};
+use capstan_work::{Acquire, Answer, Command, Context};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Commands of one flush: more would make the first of them wait for the last.
+const BATCH_COMMANDS: usize = 4_096;
+/// Bytes of events of one flush.
+const BATCH_BYTES: usize = 4 << 20;
+/// After so long without work the durable mark is written.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A look at the state, and what to do with what was seen once it is durable.
+pub(crate) type Look = Box<dyn FnOnce(Result<&State, Failure>) -> Release + Send>;
+/// Gives an answer away: what was seen, or why it may not be told.
+pub(crate) type Release = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+type Log = Box<dyn Iterator<Item = Result<Recorded, JournalError>> + Send>;
+
+/// What the owner is asked.
+pub(crate) enum Message {
+    Commands { commands: Vec<Command>, reply: oneshot::Sender<Result<Vec<Outcome>, Failure>> },
+    Acquire { acquire: Acquire, wait: Duration, reply: oneshot::Sender<Result<Acquired, Failure>> },
+    Read(Look),
+    ReadLog { from: Position, reply: oneshot::Sender<Result<Log, JournalError>> },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// An answer that waits for the flush.
+enum Pending {
+    Outcomes(oneshot::Sender<Result<Vec<Outcome>, Failure>>, Result<Vec<Outcome>, Failure>),
+    Acquired(oneshot::Sender<Result<Acquired, Failure>>, Result<Acquired, Failure>),
+    Seen(Release),
+    Stopped(oneshot::Sender<()>),
+}
+
+impl Pending {
+    fn give(self, durable: Result<(), Failure>) {
+        // Whoever has gone away needs no answer.
+        match self {
+            Self::Outcomes(reply, outcome) => drop(reply.send(durable.and(outcome))),
+            Self::Acquired(reply, outcome) => drop(reply.send(durable.and(outcome))),
+            Self::Seen(release) => release(durable),
+            Self::Stopped(reply) => drop(reply.send(())),
+        }
+    }
+}
+
+/// How the owner ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Stopped,
+    Fenced,
+    Broken(String),
+}
+
+pub(crate) struct Owner {
+    pub(crate) state: State,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) streams: Streams,
+    pub(crate) status: Arc<Status>,
+    pub(crate) epoch: Epoch,
+    /// The position that the next event takes.
+    pub(crate) next: Position,
+    pub(crate) commit: Commit,
+    queue: Receiver<Message>,
+    feed: Arc<Feed>,
+    clock: Arc<dyn Clock>,
+    waiters: Waiters,
+    pending: Vec<Pending>,
+    housekeeping: Housekeeping,
+    random: u64,
+    stopping: bool,
+    /// The latest wall time in the log: shown times never go back.
+    last_wall: capstan_ids::WallTime,
+}
+
+/// What a new owner is made of.
+pub(crate) struct Parts {
+    pub recovered: Recovered,
+    pub journal: Box<dyn Journal>,
+    pub epoch: Epoch,
+    pub queue: Receiver<Message>,
+    pub feed: Arc<Feed>,
+    pub status: Arc<Status>,
+    pub clock: Arc<dyn Clock>,
+    pub housekeeping: Housekeeping,
+    pub random: u64,
+}
+
+impl Owner {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { recovered, journal, epoch, queue, feed, status, clock, housekeeping, random } = parts;
+        Self {
+            state: recovered.state,
+            journal,
+            last_wall: recovered.streams.newest_wall(),
+            streams: recovered.streams,
+            status,
+            epoch,
+            next: recovered.next,
+            commit: Commit::default(),
+            queue,
+            feed,
+            clock,
+            waiters: Waiters::default(),
+            pending: Vec::new(),
+            housekeeping,
+            random,
+            stopping: false,
+        }
+    }
+
+    /// Runs until it is stopped, fenced or broken.
+    pub fn run(mut self) -> End {
+        let mut idle_since = Instant::now();
+        let mut marked = true;
+        loop {
+            let first = match self.queue.recv_timeout(self.patience(marked)) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.stopping = true;
+                    None
+                }
+            };
+            if first.is_some() {
+                idle_since = Instant::now();
+                marked = false;
+            }
+            if let Some(end) = self.batch(first) {
+                return end;
+            }
+            if self.stopping {
+                return self.stop();
+            }
+            self.keep_house();
+            if !marked && idle_since.elapsed() >= IDLE {
+                marked = true;
+                if let Err(error) = self.journal.idle() {
+                    return self.fail(&error.to_string());
+                }
+            }
+        }
+    }
+
+    /// How long it may wait for a message.
+    fn patience(&self, marked: bool) -> Duration {
+        if self.housekeeping.is_busy() {
+            return Duration::from_micros(200);
+        }
+        let now = self.clock.now();
+        let ends =
+            self.state.work.next_alarm().into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
+        let times = self.state.work.next_not_before().map(|at| at - now.wall);
+        let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
+        let due = Duration::from_millis(due.get());
+        if marked { due } else { due.min(IDLE) }
+    }
+
+    /// One flush's worth of work.
+    fn batch(&mut self, first: Option<Message>) -> Option<End> {
+        let now = self.now();
+        self.commit.restart(now.wall);
+        let room = self.journal.reserve(BATCH_BYTES);
+        if room.is_ok() {
+            self.pass_time(now);
+        }
+        let mut taken = 0;
+        let mut message = first;
+        while let Some(asked) = message.take() {
+            taken += self.take(asked, now, &room);
+            if taken >= BATCH_COMMANDS || self.commit.size() >= BATCH_BYTES || self.stopping {
+                break;
+            }
+            message = self.queue.try_recv().ok();
+        }
+        if room.is_ok() {
+            self.hand_out(now);
+        }
+        self.end_waits(now);
+        self.flush(now)
+    }
+
+    fn now(&mut self) -> Moment {
+        let mut now = self.clock.now();
+        now.wall = recovery::not_before(now.wall, self.last_wall);
+        self.last_wall = now.wall;
+        now
+    }
+
+    fn context(&mut self, now: Moment) -> Context {
+        // Weyl sequence and a mix: jitter needs spread, not secrecy.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        Context { moment: now, next: self.next.plus(self.commit.events()), random: mixed ^ (mixed >> 27) }
+    }
+
+    /// Ends what has run out; a bounded number of steps, so that commands get their turn.
+    fn pass_time(&mut self, now: Moment) {
+        for _ in 0..64 {
+            if !self.state.work.is_due(now) {
+                return;
+            }
+            let context = self.context(now);
+            // A tick cannot be refused.
+            let _ = self.state.perform(&Command::Tick, context, &mut self.streams, &mut self.commit);
+        }
+    }
+
+    /// Takes one message; answers how many commands that was.
+    fn take(&mut self, message: Message, now: Moment, room: &Result<(), Refusal>) -> usize {
+        match message {
+            Message::Commands { commands, reply } => {
+                let count = commands.len();
+                let outcomes = match room {
+                    Ok(()) => self.decide_all(&commands, now),
+                    Err(full) => Err(Failure::Full(full.clone())),
+                };
+                self.status.commands.fetch_add(count as u64, Ordering::Relaxed);
+                self.pending.push(Pending::Outcomes(reply, outcomes));
+                count.max(1)
+            }
+            Message::Acquire { acquire, wait, reply } => {
+                self.status.commands.fetch_add(1, Ordering::Relaxed);
+                self.acquire(acquire, wait, reply, now, room);
+                1
+            }
+            Message::Read(look) => {
+                let release = look(Ok(&self.state));
+                self.pending.push(Pending::Seen(release));
+                1
+            }
+            Message::ReadLog { from, reply } => {
+                drop(reply.send(self.journal.read(from)));
+                1
+            }
+            Message::Stop { reply } => {
+                self.stopping = true;
+                self.pending.push(Pending::Stopped(reply));
+                1
+            }
+        }
+    }
+
+    fn decide_all(&mut self, commands: &[Command], now: Moment) -> Result<Vec<Outcome>, Failure> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let size = weight(command);
+            if size > BATCH_BYTES / 2
+                && let Err(full) = self.journal.reserve(self.commit.size() + size)
+            {
+                // What was decided before it stands; this one was not decided at all.
+                return if outcomes.is_empty() { Err(Failure::Full(full)) } else { Ok(outcomes) };
+            }
+            let context = self.context(now);
+            outcomes.push(self.state.perform(command, context, &mut self.streams, &mut self.commit));
+        }
+        Ok(outcomes)
+    }
+
+    fn acquire(
+        &mut self,
+        acquire: Acquire,
+        wait: Duration,
+        reply: oneshot::Sender<Result<Acquired, Failure>>,
+        now: Moment,
+        room: &Result<(), Refusal>,
+    ) {
+        if let Err(full) = room {
+            self.pending.push(Pending::Acquired(reply, Err(Failure::Full(full.clone()))));
+            return;
+        }
+        let context = self.context(now);
+        let command = Command::Acquire(acquire);
+        let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+        let Command::Acquire(acquire) = command else { return };
+        let waits = matches!(outcome, Ok(Answer::Nothing(_))) && !wait.is_zero() && acquire.item.is_none();
+        if waits && self.waiters.len() < WAITERS_MAX && !self.stopping {
+            let until = now.monotonic + Millis(wait.as_millis() as u64);
+            self.waiters.push(Waiter { acquire, since: now.monotonic, until, reply });
+            return;
+        }
+        let outcome = if waits {
+            Err(Failure::Overloaded { retry_after: Duration::from_secs(1) })
+        } else {
+            outcome.map(|answer| Acquired { answer, waited: Duration::ZERO }).map_err(Failure::from)
+        };
+        self.pending.push(Pending::Acquired(reply, outcome));
+    }
+
+    /// Gives ready work to those who wait for it.
+    fn hand_out(&mut self, now: Moment) {
+        if self.waiters.is_empty() || !self.state.work.has_ready_work() {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
+        waiters.offer(|waiter| {
+            let context = self.context(now);
+            let command = Command::Acquire(waiter.acquire.clone());
+            let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+            if matches!(outcome, Ok(Answer::Nothing(_))) {
+                return Err(waiter);
+            }
+            let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
+            let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
+            self.pending.push(Pending::Acquired(waiter.reply, outcome));
+            Ok(())
+        });
+        self.waiters = waiters;
+    }
+
+    /// Answers those whose wait is over, with why there was nothing.
+    fn end_waits(&mut self, now: Moment) {
+        let ended = if self.stopping { self.waiters.take_all() } else { self.waiters.take_ended(now.monotonic) };
+        for waiter in ended.into_iter().filter(|waiter| !waiter.reply.is_closed()) {
+            let context = self.context(now);
+            let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
+            let command = Command::Acquire(waiter.acquire);
+            let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+            let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
+            self.pending.push(Pending::Acquired(waiter.reply, outcome));
+        }
+        self.status.waiting.store(self.waiters.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Makes what was decided durable, then gives the answers.
+    fn flush(&mut self, now: Moment) -> Option<End> {
+        if self.commit.is_empty() {
+            self.answer(&Ok(()));
+            return None;
+        }
+        let began = Instant::now();
+        match self.settle() {
+            Settled::Committed => {
+                let events = self.commit.events();
+                self.streams.count(self.next, &self.commit);
+                let position = self.next;
+                self.next = self.next.plus(events);
+                let durable = Position::new(self.next.get() - 1);
+                self.status.set_durable(durable);
+                self.status.events.fetch_add(events, Ordering::Relaxed);
+                self.status.bytes.fetch_add(self.commit.size() as u64, Ordering::Relaxed);
+                self.status.flushes.fetch_add(1, Ordering::Relaxed);
+                self.status.flush_micros.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                self.answer(&Ok(()));
+                let (epoch, commit) = (self.epoch, &self.commit);
+                self.feed.publish(durable, || Recorded { position, epoch, commit: commit.clone() });
+                None
+            }
+            Settled::Refused(refusal) => {
+                tracing::error!(%refusal, "the journal took no more than was promised; reading the state again");
+                self.read_again(now, &Failure::Full(refusal))
+            }
+            Settled::Fenced => {
+                tracing::warn!(epoch = %self.epoch, "another server leads; stepping down");
+                self.status.set_role(Role::Standby);
+                self.answer(&Err(Failure::NotLeader { leader: None }));
+                Some(End::Fenced)
+            }
+            Settled::Broken(error) => Some(self.fail(&error.to_string())),
+        }
+    }
+
+    fn answer(&mut self, durable: &Result<(), Failure>) {
+        for pending in self.pending.drain(..) {
+            pending.give(durable.clone());
+        }
+    }
+
+    /// Memory is ahead of the log: throws it away and reads it again.
+    fn read_again(&mut self, now: Moment, why: &Failure) -> Option<End> {
+        self.answer(&Err(why.clone()));
+        match recovery::recover(self.journal.as_mut(), now) {
+            Ok(recovered) => {
+                self.state = recovered.state;
+                self.streams = recovered.streams;
+                self.next = recovered.next;
+                self.housekeeping.abandon();
+                None
+            }
+            Err(error) => Some(self.fail(&error.to_string())),
+        }
+    }
+
+    fn fail(&mut self, error: &str) -> End {
+        tracing::error!(error, "the journal failed; stopping");
+        self.status.set_role(Role::Failed);
+        for waiter in self.waiters.take_all() {
+            drop(waiter.reply.send(Err(Failure::JournalBroken)));
+        }
+        self.answer(&Err(Failure::JournalBroken));
+        End::Broken(error.to_owned())
+    }
+
+    fn stop(&mut self) -> End {
+        self.status.set_role(Role::Stopping);
+        // What is queued is told to go elsewhere; nothing of it was decided.
+        for message in self.queue.try_iter() {
+            match message {
+                Message::Commands { reply, .. } => drop(reply.send(Err(Failure::Stopped))),
+                Message::Acquire { reply, .. } => drop(reply.send(Err(Failure::Stopped))),
+                Message::Read(look) => look(Err(Failure::Stopped))(Err(Failure::Stopped)),
+                Message::ReadLog { .. } => {}
+                Message::Stop { reply } => drop(reply.send(())),
+            }
+        }
+        match self.journal.idle() {
+            Ok(()) => End::Stopped,
+            Err(error) => End::Broken(error.to_string()),
+        }
+    }
+
+    /// Tells whoever asks meanwhile that the journal is away.
+    pub(crate) fn turn_away(&mut self, retry_after: Duration) {
+        for message in self.queue.try_iter() {
+            let away = Failure::Away { retry_after };
+            match message {
+                Message::Commands { reply, .. } => drop(reply.send(Err(away))),
+                Message::Acquire { reply, .. } => drop(reply.send(Err(away))),
+                Message::Read(look) => look(Err(away.clone()))(Err(away)),
+                Message::ReadLog { .. } => {}
+                Message::Stop { reply } => {
+                    self.stopping = true;
+                    self.pending.push(Pending::Stopped(reply));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    fn keep_house(&mut self) {
+        let now = self.clock.now();
+        self.housekeeping.step(crate::housekeeping::House {
+            state: &mut self.state,
+            journal: self.journal.as_mut(),
+            streams: &mut self.streams,
+            status: &self.status,
+            epoch: self.epoch,
+            durable: Position::new(self.next.get() - 1),
+            now,
+        });
+    }
+}
+
+/// About how many bytes of events a command may make.
+fn weight(command: &Command) -> usize {
+    let items = match command {
+        Command::OpenSession { items, .. } | Command::AddItems { items, .. } => items,
+        Command::Complete(complete) | Command::CompleteAndAcquire { complete, .. } => &complete.successors,
+        _ => return 64 << 10,
+    };
+    items.iter().map(|item| 256 + item.payload.as_ref().map_or(0, |payload| payload.len())).sum::<usize>() + (64 << 10)
+}
