@@ -152,10 +152,8 @@ pub struct AddConflict {
     /// Its place in the request, from 0.
     #[prost(uint32, tag = "1")]
     pub index: u32,
-    #[prost(string, tag = "2")]
-    pub item_id: ::prost::alloc::string::String,
     /// The first field that differs.
-    #[prost(string, tag = "3")]
+    #[prost(string, tag = "2")]
     pub field: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
