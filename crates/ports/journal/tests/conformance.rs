@@ -1,5 +1,7 @@
 //! The suite that every adapter passes, on the embedded one: on a real directory, and on a disk that loses power.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use capstan_journal::conformance::Store;
 use capstan_journal::embedded::faulty::FaultyDisk;
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions};

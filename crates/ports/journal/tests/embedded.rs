@@ -1,5 +1,7 @@
 //! The embedded journal on a real directory.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{Append, Commit, EmbeddedJournal, EmbeddedOptions, Journal, JournalError, SnapshotProgress};
 

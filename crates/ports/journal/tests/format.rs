@@ -2,6 +2,8 @@
 //!
 //! The files under `fixtures/v1` are never written again. A newer version adds a directory beside them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::embedded::faulty::FaultyDisk;
 use capstan_journal::{Append, Commit, EmbeddedJournal, EmbeddedOptions, Journal};

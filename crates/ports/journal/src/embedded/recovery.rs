@@ -4,9 +4,12 @@
 //! taken as far as they prove themselves and their place. Behind that, a whole frame whose mark is higher than what was
 //! reached says that something durable is missing: damage. Otherwise a power cut left it: it is zeroed, and that is
 //! durable before anything is appended, so that no frame behind it ever comes back to life.
+//!
+//! What is above the mark and whole is written again before it is flushed. Where the last process ended because its flush
+//! failed, the kernel may still show what the medium never got, and would not write it a second time on its own.
 
 use super::files::{File, Files};
-use super::frame::{self, FrameKind};
+use super::frame::{self, FrameHead, FrameKind};
 use super::log::{Live, Log, Place};
 use super::scan::{Frames, Step, look_behind};
 use super::segment::{
@@ -49,6 +52,8 @@ struct Walk {
     identity: u64,
     seed: u32,
     place: Place,
+    /// The frames of this segment that no later one's mark covers: their positions, and where they begin.
+    unmarked: VecDeque<(Position, u64)>,
 }
 
 /// Where the frames of a segment stop.
@@ -62,7 +67,7 @@ impl Walk {
         let name = segment_name(first);
         let head = SegmentHead::read(files, &name, &*open(files, &name)?, SegmentKind::Log, first)?;
         let place = Place { next: head.follows, chain: head.previous, epoch: head.epoch, at: head.at };
-        Ok(Self { identity: head.identity, seed: frame::seed(head.identity), place })
+        Ok(Self { identity: head.identity, seed: frame::seed(head.identity), place, unmarked: VecDeque::new() })
     }
 
     /// A segment that another follows.
@@ -71,7 +76,7 @@ impl Walk {
         files: &Arc<dyn Files>,
         first: Position,
         following: Position,
-        may_lack_its_seal: bool,
+        is_last_closed: bool,
     ) -> Result<Segment, JournalError> {
         let name = segment_name(first);
         let (file, head) = self.enter(files, first)?;
@@ -83,22 +88,23 @@ impl Walk {
         let whole = next_head.follows == self.place.next && next_head.previous == self.place.chain;
 
         let end_offset = match stop {
-            Stop::Sealed(offset) if whole => offset,
+            Stop::Sealed(offset) if whole && !is_last_closed => offset,
+            Stop::Sealed(offset) if whole => {
+                self.seal(&*file, offset).map_err(failed("seal", &**files, &name))?;
+                offset
+            }
             Stop::Sealed(offset) => {
                 return Err(self.damaged(&**files, &name, offset, "the segment that follows it is missing"));
             }
             // The power went after the next segment stood and before this one was sealed.
             Stop::Unsealed(offset, _)
                 if whole
-                    && may_lack_its_seal
+                    && is_last_closed
                     && is_empty(&next_file, self.seed).map_err(failed("read", &**files, &next_name))? =>
             {
                 let behind = look_behind(&file, self.seed, offset, length).map_err(failed("read", &**files, &name))?;
                 zero(&*file, offset, behind.dirty_end).map_err(failed("clear", &**files, &name))?;
-                let seal = self.place.seal(self.seed);
-                file.write_at(offset, &seal)
-                    .and_then(|()| file.sync_data())
-                    .map_err(failed("seal", &**files, &name))?;
+                self.seal(&*file, offset).map_err(failed("seal", &**files, &name))?;
                 offset
             }
             Stop::Unsealed(offset, why) => return Err(self.damaged(&**files, &name, offset, why)),
@@ -131,8 +137,10 @@ impl Walk {
             );
             zero(&*file, offset, behind.dirty_end).map_err(failed("clear", &**files, &name))?;
         }
-        // A process that died before its flush has left frames which only the kernel holds.
-        file.sync_data().map_err(failed("flush", &**files, &name))?;
+        let unmarked = self.unmarked.front().map_or(offset, |&(_, begins)| begins);
+        write_again(&*file, unmarked, offset)
+            .and_then(|()| file.sync_data())
+            .map_err(failed("flush", &**files, &name))?;
         files.sync_dir(LOG_DIR).map_err(failed("flush", &**files, LOG_DIR))?;
         Ok(Live { name, file, head, size: length, offset, dirty_end: 0 })
     }
@@ -148,6 +156,7 @@ impl Walk {
         if head.follows != self.place.next || head.previous != self.place.chain || head.first < head.follows {
             return Err(self.damaged(&**files, &name, 24, "a segment before this one is missing or not whole"));
         }
+        self.unmarked.clear();
         self.place.next = head.first;
         self.place.epoch = self.place.epoch.max(head.epoch);
         Ok((file, head))
@@ -169,7 +178,16 @@ impl Walk {
                 return Ok(Stop::Sealed(offset));
             }
             self.place.pass(&frame);
+            let FrameHead { position, mark, .. } = frame.head;
+            while self.unmarked.front().is_some_and(|&(position, _)| position < mark) {
+                self.unmarked.pop_front();
+            }
+            self.unmarked.push_back((position, offset));
         }
+    }
+
+    fn seal(&self, file: &dyn File, offset: u64) -> io::Result<()> {
+        file.write_at(offset, &self.place.seal(self.seed)).and_then(|()| file.sync_data())
     }
 
     fn damaged(&self, files: &dyn Files, name: &str, offset: u64, what: &str) -> JournalError {
@@ -182,14 +200,32 @@ fn is_empty(file: &Arc<dyn File>, seed: u32) -> io::Result<bool> {
     Ok(!matches!(frames.step()?, Step::Frame(..)))
 }
 
+const PIECE_BYTES: u64 = 1 << 20;
+
 /// Zeroes what lies between two offsets.
 fn zero(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; (to - from).min(1 << 20) as usize];
+    let zeros = vec![0; (to - from).min(PIECE_BYTES) as usize];
     let mut at = from;
     while at < to {
         let length = (to - at).min(zeros.len() as u64);
         file.write_at(at, &zeros[..length as usize])?;
         at += length;
+    }
+    Ok(())
+}
+
+/// Writes what lies between two offsets once more.
+fn write_again(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+    let mut buffer = vec![0; (to - from).min(PIECE_BYTES) as usize];
+    let mut at = from;
+    while at < to {
+        let length = ((to - at) as usize).min(buffer.len());
+        let read = file.read_at(at, &mut buffer[..length])?;
+        if read < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &buffer[..length])?;
+        at += length as u64;
     }
     Ok(())
 }
@@ -202,7 +238,6 @@ pub(super) fn beginning() -> Place {
 #[cfg(test)]
 mod tests {
     use super::super::faulty::FaultyDisk;
-    use super::super::frame::FrameHead;
     use super::super::{EmbeddedJournal, EmbeddedOptions};
     use super::*;
     use crate::{Append, Commit, Journal};

@@ -200,7 +200,7 @@ proptest! {
             let all = newest_first(&facts.snapshots);
             let dropped: Vec<_> = plan.drop.iter().filter(|d| d.0 == facts.stream).map(|d| d.1).collect();
             prop_assert!(all.iter().take(keep).all(|s| !dropped.contains(&s.position)), "R2");
-            let needed = all.iter().take(keep).last().map_or(facts.first, |oldest| oldest.first_after);
+            let needed = all.iter().take(keep).next_back().map_or(facts.first, |oldest| oldest.first_after);
             prop_assert!(needed.is_none_or(|position| plan.trim <= position), "R1");
             match facts.policy.audit {
                 None => prop_assert_eq!(dropped.len(), all.len().saturating_sub(keep)),

@@ -52,6 +52,29 @@ fn whichever_flush_fails_what_was_committed_is_there() {
 }
 
 #[test]
+fn whichever_flush_fails_what_a_new_process_finds_outlives_a_power_cut() {
+    for flush in 0..60 {
+        let disk = FaultyDisk::new();
+        let mut journal = open(&disk).unwrap();
+        disk.fail_flush(flush);
+        append_until_it_fails(&mut journal, 1);
+        // The kernel still shows what the failed flush has lost.
+        disk.kill();
+        drop(journal);
+
+        let mut journal = open(&disk).unwrap();
+        let found = next(&mut journal);
+        for position in found..found + 3 {
+            append(&mut journal, position);
+        }
+        disk.cut_power(|_| 0);
+        drop(journal);
+
+        holds_up_to(&open(&disk).unwrap(), found + 2);
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_appends_goes_on_reading_and_resumes_when_there_is_room() {
     let disk = FaultyDisk::new();
     let mut journal = open(&disk).unwrap();

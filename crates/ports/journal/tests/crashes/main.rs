@@ -1,5 +1,7 @@
 //! What the embedded journal makes of every sort of crash and damage.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod damage;
 mod failing_disk;
 mod power_cuts;

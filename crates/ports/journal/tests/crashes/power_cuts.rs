@@ -38,8 +38,8 @@ fn lives() -> impl Strategy<Value = Vec<Life>> {
 }
 
 /// A third of the pieces survives whole, a third not at all, the rest is torn.
-fn survivors(luck: &[u16]) -> impl FnMut(usize) -> usize {
-    let mut luck = luck.to_vec().into_iter().cycle();
+fn survivors(luck: &[u16]) -> impl FnMut(usize) -> usize + use<'_> {
+    let mut luck = luck.iter().copied().cycle();
     move |length| match luck.next().unwrap() {
         draw if draw % 3 == 0 => 0,
         draw if draw % 3 == 1 => length,
