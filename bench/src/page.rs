@@ -70,7 +70,7 @@ fn write(text: &mut String, options: &Options, outcome: &Outcome) -> std::fmt::R
     }
     writeln!(
         text,
-        "\n| case | in flight | system | by | per second (lowest to highest) | p50 ms | p99 ms | ratio to the best peer | errors |\n|---|---:|---|---|---:|---:|---:|---:|---:|"
+        "\n| case | in flight | clients | system | by | per second (lowest to highest) | p50 ms | p99 ms | ratio to the best peer | errors |\n|---|---:|---:|---|---|---:|---:|---:|---:|---:|"
     )?;
     for block in blocks(&outcome.rows) {
         for row in &block.rows {
@@ -78,8 +78,8 @@ fn write(text: &mut String, options: &Options, outcome: &Outcome) -> std::fmt::R
             let (rate, low, high) = (grouped(row.per_second), grouped(row.per_second_min), grouped(row.per_second_max));
             writeln!(
                 text,
-                "| {} | {} | {} | {} | {rate} ({low} to {high}) | {:.2} | {:.2} | {ratio} | {} |",
-                row.case, row.in_flight, row.system, row.transport, row.p50_ms, row.p99_ms, row.errors
+                "| {} | {} | {} | {} | {} | {rate} ({low} to {high}) | {:.2} | {:.2} | {ratio} | {} |",
+                row.case, row.in_flight, row.clients, row.system, row.transport, row.p50_ms, row.p99_ms, row.errors
             )?;
         }
     }

@@ -1,4 +1,4 @@
-//! The order of a run: round by round, and in each round every system in turn.
+//! The order of a run: round by round, and in each round case by case, every system in turn.
 
 use std::fs;
 
@@ -67,14 +67,15 @@ struct Run<'a> {
 impl Run<'_> {
     async fn round(&mut self, clients: usize, capstan: Option<&Capstan>) -> Result<()> {
         self.probe()?;
-        for peer in &self.options.peers {
-            for case in self.options.cases.iter().filter(|case| peer.has(**case)) {
+        for case in &self.options.cases {
+            for peer in self.options.peers.iter().filter(|peer| peer.has(*case)) {
                 self.cell(*peer, *case, clients, 1).await;
                 if *case == Case::Enqueue && self.is_widest(clients) && peer.depth_max() > 1 {
                     self.cell(*peer, *case, clients, peer.depth_max()).await;
                 }
             }
         }
+        // Its generator measures every case it has in one go.
         if let Some(capstan) = capstan {
             for transport in &self.options.transports {
                 match capstan.measure(clients, self.options.seconds, transport).await {

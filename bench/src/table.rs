@@ -40,21 +40,22 @@ pub fn blocks(rows: &[Row]) -> Vec<Block<'_>> {
 /// The table that a terminal shows.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::new();
-    let mut line = |cells: [&str; 9]| {
-        let [case, in_flight, system, transport, rate, p50, p99, ratio, errors] = cells;
+    let mut line = |cells: [&str; 10]| {
+        let [case, in_flight, clients, system, transport, rate, p50, p99, ratio, errors] = cells;
         writeln!(
             text,
-            "{case:<18}{in_flight:>9}  {system:<11}{transport:<9}{rate:>11}{p50:>9}{p99:>9}{ratio:>8}{errors:>8}"
+            "{case:<22}{in_flight:>9}{clients:>9}  {system:<11}{transport:<9}{rate:>11}{p50:>9}{p99:>9}{ratio:>8}{errors:>8}"
         )
         .expect("a string takes everything");
     };
-    line(["case", "in flight", "system", "by", "per second", "p50 ms", "p99 ms", "ratio", "errors"]);
+    line(["case", "in flight", "clients", "system", "by", "per second", "p50 ms", "p99 ms", "ratio", "errors"]);
     for block in blocks(rows) {
         for row in &block.rows {
             let ratio = block.ratio(row).map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
             line([
                 block.case,
                 &block.in_flight.to_string(),
+                &row.clients.to_string(),
                 &row.system,
                 &row.transport,
                 &grouped(row.per_second),
