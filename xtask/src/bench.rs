@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::services::{ALL, Durability, Place, Service, free_port, new_folder};
 use crate::setup;
@@ -26,14 +26,50 @@ pub enum Action {
         /// Write the results into docs/benchmarks.md
         #[arg(long)]
         save: bool,
-        /// Passed on to the benchmark, such as --output json, --seconds 4, --repeats 3, --clients 1,8,64, --cases enqueue
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
+        #[command(flatten)]
+        passed_on: PassedOn,
     },
 }
 
+/// Options of the benchmark itself, which has the defaults and checks the values.
+#[derive(Args)]
+pub struct PassedOn {
+    /// table or json, one row a line
+    #[arg(long)]
+    output: Option<String>,
+    /// Length of one measurement
+    #[arg(long)]
+    seconds: Option<String>,
+    /// How often every cell is measured; medians are reported
+    #[arg(long)]
+    repeats: Option<String>,
+    /// Numbers of clients, such as 1,8,64
+    #[arg(long)]
+    clients: Option<String>,
+    /// What to measure of the peers: enqueue, acquire_complete, batch_50, bulk
+    #[arg(long)]
+    cases: Option<String>,
+    /// Ways into Capstan: http, grpc, stream
+    #[arg(long)]
+    transports: Option<String>,
+}
+
+impl PassedOn {
+    fn arguments(&self) -> Vec<String> {
+        let given = [
+            ("output", &self.output),
+            ("seconds", &self.seconds),
+            ("repeats", &self.repeats),
+            ("clients", &self.clients),
+            ("cases", &self.cases),
+            ("transports", &self.transports),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))).collect()
+    }
+}
+
 pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
-    let Action::Work { systems, save, arguments } = action;
+    let Action::Work { systems, save, passed_on } = action;
     let known = || ALL.map(Service::name).into_iter().chain([CAPSTAN]);
     if let Some(unknown) = systems.iter().find(|system| !known().any(|name| name == *system)) {
         bail!("there is no system named {unknown}; there are {}", known().collect::<Vec<_>>().join(", "));
@@ -44,7 +80,8 @@ pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
     if wanted(CAPSTAN) {
         packages.extend(["--package", CAPSTAN]);
     }
-    succeed(&mut workspace.cargo(packages), "building the benchmark")?;
+    // Standard output is for the rows alone.
+    succeed(workspace.cargo(packages).stdout(Stdio::null()), "building the benchmark")?;
     let built = workspace.scratch()?.with_file_name("release");
 
     let folder = new_folder("bench")?;
@@ -65,7 +102,7 @@ pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
     if *save {
         command.arg("--save").arg(workspace.root.join(PAGE));
     }
-    let outcome = succeed(command.args(arguments), "the benchmark");
+    let outcome = succeed(command.args(passed_on.arguments()), "the benchmark");
     for server in running {
         server.stop()?;
     }
