@@ -22,13 +22,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use options::{Cli, Command, Output};
+use options::{Cli, Command, Options, Output};
 
 // One thread: the systems under test share the machine's cores with their client, and more threads than cores cost.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
+async fn main() -> ExitCode {
     let Command::Work(options) = Cli::parse().command;
-    let outcome = rounds::run(&options).await?;
+    work(&options).await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn work(options: &Options) -> Result<ExitCode> {
+    let outcome = rounds::run(options).await?;
     match options.output {
         Output::Json => {
             for row in &outcome.rows {
@@ -38,7 +45,7 @@ async fn main() -> Result<ExitCode> {
         Output::Table => print!("{}", table::render(&outcome.rows)),
     }
     if let Some(file) = &options.save {
-        page::save(file, &page::render(&options, &outcome))?;
+        page::save(file, &page::render(options, &outcome))?;
         eprintln!("saved to {}", file.display());
     }
     for failure in &outcome.failures {

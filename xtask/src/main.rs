@@ -47,10 +47,17 @@ enum Command {
     Prove(prove::Options),
 }
 
-fn main() -> Result<ExitCode> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    // One line, whatever the environment says of backtraces: what fails here is a command, and its output is above.
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
-    match cli.command {
+    match command {
         Command::Setup(options) => setup::run(&options)?,
         Command::Services(action) => services::run(&action)?,
         Command::Tidy => tidy::run(&workspace)?,
