@@ -15,6 +15,23 @@
 //! # Never
 //! Knows what an event means, looks at a clock on its own, or guesses: after a failed flush it is [`Append::Broken`]
 //! until it is opened again.
+//!
+//! ```
+//! use capstan_ids::{Epoch, Position, StreamName, WallTime};
+//! use capstan_journal::{Append, Commit, EmbeddedJournal, EmbeddedOptions, Journal};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let mut journal = EmbeddedJournal::open(dir.path(), EmbeddedOptions::default())?;
+//! let next = journal.tail()?.next;
+//! let mut commit = Commit::new(WallTime(1_790_000_000_000_000));
+//! commit.push(&StreamName::new("work/shop")?, |bytes| bytes.extend_from_slice(b"opened"));
+//! assert!(matches!(journal.append(Epoch::new(1), next, &commit), Append::Committed));
+//!
+//! for recorded in journal.read(next)? {
+//!     assert_eq!(recorded?.commit, commit);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod commit;
 pub mod conformance;

@@ -9,10 +9,8 @@
 //! ```
 //!
 //! An append is one frame: one positional write into blocks that were written before, one `fdatasync`. Each frame says
-//! what was durable when it was written, so that mark costs no flush. [`docs/journal.md`] draws the formats and says
-//! what recovery can and cannot tell apart.
-//!
-//! [`docs/journal.md`]: https://github.com/capstan/capstan/blob/main/docs/journal.md
+//! what was durable when it was written, so that mark costs no flush. docs/journal.md draws the formats and says what
+//! recovery can and cannot tell apart.
 
 mod archive;
 pub mod faulty;
