@@ -44,7 +44,7 @@ impl WorkState {
                     let place = session.limits.place(limit);
                     session.limits.granted(place);
                 }
-                session.ghosts.insert(token, ghost);
+                session.add_ghost(token, ghost);
             }
         }
         self.sessions.insert(name.clone(), Box::new(session));
@@ -87,7 +87,7 @@ impl Applying<'_> {
                 self.end_lease(*number, *progress, checkpoint.as_deref(), false, true);
                 self.session.change(*number, |item| {
                     let run = item.run_mut();
-                    run.attempts += 1;
+                    run.attempts = run.attempts.saturating_add(1);
                     run.forgiven = 0;
                     run.last_error = Some(error.clone());
                     run.delay = *delay;

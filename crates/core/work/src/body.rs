@@ -100,6 +100,11 @@ impl ItemBody {
         Progress { documents: decoder.u64().expect(SOUND), bytes: decoder.u64().expect(SOUND) }
     }
 
+    /// Whether it becomes pending only when its session is cancelled.
+    pub fn is_undo(&self) -> bool {
+        self.unpack().undo
+    }
+
     /// The description again.
     pub fn unpack(&self) -> NewItem {
         Self::try_unpack(&self.0).expect(SOUND)

@@ -39,6 +39,10 @@ impl Counts {
         self.of(ItemState::Ready) + self.of(ItemState::Delayed)
     }
 
+    pub(crate) fn is_below(&self, most: u64) -> bool {
+        self.states.iter().all(|count| *count < most)
+    }
+
     pub(crate) fn enter(&mut self, item: &Item) {
         self.states[item.state as usize] += 1;
         if item.state != ItemState::Dormant {

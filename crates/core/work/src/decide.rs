@@ -82,7 +82,9 @@ impl WorkState {
             Command::Renew { session, item, holder, progress, checkpoint, lease } => {
                 self.decide_renew(session, item, holder, *progress, checkpoint.as_deref(), *lease)
             }
-            Command::Complete(complete) | Command::CompleteAndAcquire { complete, .. } => {
+            Command::Complete(complete) => self.decide_complete(complete),
+            Command::CompleteAndAcquire { complete, acquire } => {
+                self.check_acquire(acquire)?;
                 self.decide_complete(complete)
             }
             Command::Fail { session, item, holder, error, permanent, retry_after, checkpoint } => {
@@ -139,11 +141,13 @@ impl WorkState {
             // Only what the first call was given: whoever repeats it late must not strand new work.
             self.regranted(&acquire.worker, &key, context).unwrap_or_default()
         } else {
-            let next = self.decide_acquire(&acquire, Some(key), context)?;
-            self.apply_all(&next, &mut context, record);
-            match next.reply {
-                Reply::Answer(Answer::Granted(grants)) => grants,
-                _ => Vec::new(),
+            // It was checked before the completion: what can still be refused is an item that went with it.
+            match self.decide_acquire(&acquire, Some(key), context) {
+                Ok(next) => {
+                    self.apply_all(&next, &mut context, record);
+                    if let Reply::Answer(Answer::Granted(grants)) = next.reply { grants } else { Vec::new() }
+                }
+                Err(_) => Vec::new(),
             }
         };
         Ok(Answer::Completed { item, next })

@@ -4,7 +4,7 @@
 //! that never held an item or a gate is not empty; once empty it stays so.
 
 use capstan_ids::{GateName, GroupName, ItemId};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeSet;
 
@@ -58,6 +58,11 @@ impl Groups {
         if let Some(place) = self.places.get(key) {
             return *place;
         }
+        self.begin(key)
+    }
+
+    /// A new group; one of the same key before it is no longer found, but stays for those that wait for it.
+    pub fn begin(&mut self, key: &GroupKey) -> u32 {
         let place = self.list.len() as u32;
         self.of_items |= matches!(key, GroupKey::OfItem(_));
         self.places.insert(key.clone(), place);
@@ -101,30 +106,6 @@ impl Groups {
     pub fn len(&self) -> usize {
         self.list.len()
     }
-
-    /// Whether `from` waits, over any number of groups, for one of `targets`, `extra` edges counted in.
-    pub fn reaches(
-        &self,
-        from: &GroupKey,
-        targets: &HashSet<GroupKey>,
-        extra: &HashMap<GroupKey, HashSet<GroupKey>>,
-    ) -> bool {
-        let mut seen = HashSet::new();
-        let mut open = vec![from.clone()];
-        while let Some(key) = open.pop() {
-            if targets.contains(&key) {
-                return true;
-            }
-            if !seen.insert(key.clone()) {
-                continue;
-            }
-            if let Some(place) = self.find(&key) {
-                open.extend(self.at(place).waits_for.iter().map(|next| self.at(*next).key.clone()));
-            }
-            open.extend(extra.get(&key).into_iter().flatten().cloned());
-        }
-        false
-    }
 }
 
 impl Group {
@@ -133,5 +114,10 @@ impl Group {
         let empties = self.filled && !self.emptied && self.unfinished == 0 && self.gates.is_empty();
         self.emptied |= empties;
         empties
+    }
+
+    /// Whether something waits, or has waited, for it.
+    pub fn is_awaited(&self) -> bool {
+        !self.waiters.is_empty()
     }
 }

@@ -33,7 +33,7 @@ pub struct Policy {
     /// Limits on live leases by kind or name.
     #[n(8)]
     pub limits: Vec<(LimitName, LimitValue)>,
-    /// How many completed items are kept to look at; none means all.
+    /// How many completed items are kept to look at, at least the last; none means all.
     #[n(9)]
     pub keep_completed: Option<u32>,
 }

@@ -83,6 +83,8 @@ pub(crate) struct Session {
     pub forgotten: Counts,
     pub workers: HashMap<WorkerId, WorkerRecord>,
     pub ghosts: BTreeMap<Token, Ghost>,
+    /// Their tokens by the id that their item had.
+    pub haunts: HashMap<ItemId, Vec<Token>>,
     /// Places given in its queues so far.
     pub queued: u64,
     /// Completed items that are kept, in the order they ended.
@@ -113,6 +115,7 @@ impl Session {
             forgotten: Counts::default(),
             workers: HashMap::new(),
             ghosts: BTreeMap::new(),
+            haunts: HashMap::new(),
             queued: 0,
             completed: VecDeque::new(),
             served: 0,
@@ -136,6 +139,28 @@ impl Session {
 
     pub fn item(&self, number: u64) -> &Item {
         self.items.get(number).expect("events name items that are there")
+    }
+
+    /// Takes in a lease whose item is gone.
+    pub fn add_ghost(&mut self, token: Token, ghost: Ghost) {
+        self.haunts.entry(ghost.item.clone()).or_default().push(token);
+        self.ghosts.insert(token, ghost);
+    }
+
+    pub fn remove_ghost(&mut self, token: Token) -> Option<Ghost> {
+        let ghost = self.ghosts.remove(&token)?;
+        if let Some(tokens) = self.haunts.get_mut(&ghost.item) {
+            tokens.retain(|other| *other != token);
+            if tokens.is_empty() {
+                self.haunts.remove(&ghost.item);
+            }
+        }
+        Some(ghost)
+    }
+
+    /// Leases of items that had this id and are gone.
+    pub fn ghosts_of(&self, id: &str) -> impl Iterator<Item = (Token, &Ghost)> {
+        self.haunts.get(id).into_iter().flatten().filter_map(|token| Some((*token, self.ghosts.get(token)?)))
     }
 
     /// Whether work is handed out.

@@ -8,6 +8,7 @@ use crate::policy::{LimitValue, Policy};
 use crate::session::{Ghost, Mode, Session, WorkerRecord};
 use crate::state::{Due, WorkState};
 use capstan_ids::{GateName, Kind, LimitName, Monotonic, SessionName, Token, WallTime, WorkerId};
+use hashbrown::HashSet;
 use minicbor::{Decode, Encode};
 
 #[derive(Encode, Decode)]
@@ -129,10 +130,12 @@ impl WorkState {
         let bad =
             |e: minicbor::decode::Error| RestoreError::Row { session: String::new(), row: 0, what: e.to_string() };
         let header: Header = minicbor::decode(header).map_err(bad)?;
+        header.check()?;
         let next_number = header.next_number;
-        let session = Session::from_header(header);
-        for (token, ghost) in &session.ghosts {
-            self.shared.alarm(now + ghost.length, &session.name, Due::Ghost(*token));
+        let mut session = Session::from_header(header);
+        for (token, ghost) in &mut session.ghosts {
+            ghost.deadline = now + ghost.length;
+            self.shared.alarm(ghost.deadline, &session.name, Due::Ghost(*token));
             for name in &ghost.limits {
                 let place = self.shared.limits.place(name);
                 self.shared.limits.granted(place);
@@ -169,10 +172,11 @@ impl SessionRestore<'_> {
         let bad = |what: String| RestoreError::Row { session: self.session.name.to_string(), row: self.rows, what };
         let row: Row = minicbor::decode(row).map_err(|e| bad(e.to_string()))?;
         let number = row.number;
-        if number < self.session.items.next_number() {
+        if number < self.session.items.next_number() || number >= self.next_number {
             return Err(bad(format!("item {number} comes out of order")));
         }
         let mut item = Item::from(row);
+        self.session.check_row(&item).map_err(bad)?;
         self.session.link(number, &item);
         self.session.counts.enter(&item);
         self.place(number, &mut item);
@@ -186,7 +190,10 @@ impl SessionRestore<'_> {
         if state == ItemState::Ready {
             self.ready.push((queued, number));
         }
-        if let Some(at) = not_before.filter(|_| state == ItemState::Delayed) {
+        let backs_off = item.run.as_ref().is_some_and(|run| run.delay.get() > 0);
+        if let Some(at) = not_before.filter(|_| state == ItemState::Delayed && !backs_off)
+            && !self.session.haunts.contains_key(item.body.id())
+        {
             self.work.shared.calendar.insert((at, name.clone(), number));
         }
         let Some(run) = &mut item.run else { return };
@@ -238,7 +245,65 @@ impl SessionRestore<'_> {
     }
 }
 
+/// The most there can be of anything that is counted: numbers and sums stay far from their ends.
+const COUNT_MAX: u64 = 1 << 48;
+/// Numbers of items take five bytes in the index.
+const NUMBER_MAX: u64 = 1 << 40;
+
+impl Header {
+    /// Whether its rows name only what is there.
+    fn check(&self) -> Result<(), RestoreError> {
+        let bad = |what: &str| {
+            Err(RestoreError::Row { session: self.name.to_string(), row: 0, what: format!("its {what} cannot be") })
+        };
+        let names: HashSet<_> = self.limits.iter().map(|(name, _)| name).collect();
+        if names.len() < self.limits.len() {
+            return bad("limits");
+        }
+        let lanes: HashSet<_> = self.lanes.iter().collect();
+        let limits = self.lanes.iter().flat_map(|(_, limits)| limits);
+        if lanes.len() < self.lanes.len() || limits.into_iter().any(|place| *place as usize >= self.limits.len()) {
+            return bad("lanes");
+        }
+        let awaited = self.groups.iter().flat_map(|group| &group.waits_for);
+        if awaited.into_iter().any(|place| *place as usize >= self.groups.len()) {
+            return bad("groups");
+        }
+        if self.next_number > NUMBER_MAX || self.queued > COUNT_MAX || !self.forgotten.is_below(COUNT_MAX) {
+            return bad("counts");
+        }
+        Ok(())
+    }
+}
+
 impl Session {
+    /// Whether a row names only what is there.
+    fn check_row(&self, item: &Item) -> Result<(), String> {
+        let groups = item.groups().iter().chain(item.waits_for());
+        if item.lane as usize >= self.lanes.len()
+            || groups.into_iter().any(|place| *place as usize >= self.groups.len())
+        {
+            return Err("it names a lane or a group that the header does not have".into());
+        }
+        if self.items.find(item.body.id()).is_some() {
+            return Err(format!("item {:?} comes twice", item.body.id()));
+        }
+        if item.lease().is_some() != (item.state == ItemState::Assigned) {
+            return Err(format!(
+                "item {:?} is {} and leased: {}",
+                item.body.id(),
+                item.state.name(),
+                item.lease().is_some()
+            ));
+        }
+        match item.lease() {
+            Some(lease) if !self.workers.contains_key(&lease.worker) => {
+                Err(format!("worker {} holds a lease, and the header does not have it", lease.worker))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn header(&self) -> Vec<u8> {
         let mut workers: Vec<_> = self.workers.iter().map(|(id, record)| (id.clone(), record.clone())).collect();
         workers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -291,7 +356,7 @@ impl Session {
             session.lanes.place(&kind, limits.into_boxed_slice());
         }
         for row in header.groups {
-            let place = session.groups.place(&row.key);
+            let place = session.groups.begin(&row.key);
             let group = session.groups.at_mut(place);
             group.gates = row.gates.into_iter().collect();
             group.filled = row.filled;
@@ -304,7 +369,7 @@ impl Session {
                 let place = session.limits.place(name);
                 session.limits.granted(place);
             }
-            session.ghosts.insert(token, ghost);
+            session.add_ghost(token, ghost);
         }
         session
     }

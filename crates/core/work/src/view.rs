@@ -3,7 +3,7 @@
 use crate::body::ItemBody;
 use crate::counts::Counts;
 use crate::item::{Item, ItemState};
-use crate::lanes::Lane;
+use crate::limits::Limit;
 use crate::policy::{LimitValue, Policy};
 use crate::progress::Progress;
 use crate::session::{Mode, Session, SessionState};
@@ -175,23 +175,19 @@ impl Session {
             created: self.created,
             updated: self.updated,
             started: self.started,
-            limits: self
-                .limits
-                .iter()
-                .enumerate()
-                .map(|(place, limit)| LimitView {
-                    name: limit.name.clone(),
-                    most: limit.most,
-                    live: limit.live,
-                    ready: self
-                        .lanes
-                        .iter()
-                        .filter(|(_, lane)| lane.limits.contains(&(place as u32)))
-                        .map(|(_, lane)| Lane::ready(lane))
-                        .sum(),
-                })
-                .collect(),
+            limits: self.limit_views(),
         }
+    }
+
+    fn limit_views(&self) -> Vec<LimitView> {
+        let view = |limit: &Limit| LimitView { name: limit.name.clone(), most: limit.most, live: limit.live, ready: 0 };
+        let mut views: Vec<LimitView> = self.limits.iter().map(view).collect();
+        for (_, lane) in self.lanes.iter() {
+            for place in &lane.limits {
+                views[*place as usize].ready += lane.ready();
+            }
+        }
+        views
     }
 
     /// Why nothing moves, where nothing does.

@@ -45,7 +45,8 @@ impl Applying<'_> {
         }
         self.see_worker(worker).held += 1;
         self.session.started.get_or_insert(moment.wall);
-        self.session.served += TURN / u64::from(self.session.policy.weight.max(1));
+        let turn = TURN / u64::from(self.session.policy.weight.max(1));
+        self.session.served = self.session.served.saturating_add(turn);
         self.session.unseen_expiries = 0;
     }
 
@@ -209,7 +210,8 @@ impl Applying<'_> {
     /// Lets go of completed items beyond what the policy keeps.
     pub(super) fn forget_completed(&mut self) {
         let Some(keep) = self.session.policy.keep_completed else { return };
-        while self.session.completed.len() > keep as usize {
+        // The last one stays whatever the policy says: its completion is about to be answered with it.
+        while self.session.completed.len() > keep.max(1) as usize {
             let Some(number) = self.session.completed.pop_front() else { return };
             if let Some(item) = self.session.items.remove(number) {
                 self.session.forgotten.enter(&item);
@@ -222,7 +224,7 @@ impl Applying<'_> {
         self.session.change(number, |item| {
             item.state = ItemState::Failed;
             let run = item.run_mut();
-            run.attempts += 1;
+            run.attempts = run.attempts.saturating_add(1);
             run.last_error = Some(error.into());
         });
         self.break_groups(number);
@@ -233,13 +235,13 @@ impl Applying<'_> {
         self.session.change(number, |item| {
             let run = item.run_mut();
             if counted {
-                run.attempts += 1;
+                run.attempts = run.attempts.saturating_add(1);
                 run.forgiven = 0;
                 run.last_error = Some(format!("the lease of {} ran out", lease.worker).into());
             } else if lease.advanced {
                 run.forgiven = 0;
             } else {
-                run.forgiven += 1;
+                run.forgiven = run.forgiven.saturating_add(1);
             }
         });
         self.session.unseen_expiries += 1;

@@ -80,15 +80,32 @@ impl Applying<'_> {
         }
         let groups = self.session.item(number).groups().to_vec();
         let broken = matches!(state, ItemState::Failed | ItemState::Cancelled);
+        self.adopt_children(number);
         if let Some(item) = self.session.items.remove(number) {
             self.session.counts.leave(&item);
         }
-        self.session.completed.retain(|n| *n != number);
+        if state == ItemState::Completed {
+            self.session.completed.retain(|n| *n != number);
+        }
         for place in groups.into_iter().filter(|_| state != ItemState::Completed && state != ItemState::Dormant) {
-            let group = self.session.groups.at_mut(place);
-            group.unfinished -= 1;
-            group.broken -= u64::from(broken);
+            self.session.groups.at_mut(place).unfinished -= 1;
+            if broken {
+                self.mend_group(place);
+            }
             self.settle_group(place);
+        }
+    }
+
+    /// What came of a removed item counts as come of its parent, so that who waits for that one waits for them too.
+    fn adopt_children(&mut self, number: u64) {
+        let children = self.session.item(number).run.as_ref().map_or(Vec::new(), |run| run.children.clone());
+        if children.is_empty() {
+            return;
+        }
+        let is_parent = |run: &crate::item::Run| run.children.contains(&number);
+        let parent = self.session.items.iter().find(|(_, item)| item.run.as_deref().is_some_and(is_parent));
+        if let Some((parent, _)) = parent {
+            self.session.change(parent, |item| item.run_mut().children.extend(children));
         }
     }
 
@@ -145,18 +162,15 @@ impl Applying<'_> {
         let record = self.see_worker(&lease.worker);
         record.held = record.held.saturating_sub(1);
         self.session.change(number, |item| item.run_mut().lease = None);
-        self.session.ghosts.insert(lease.token, ghost);
+        self.session.add_ghost(lease.token, ghost);
     }
 
     pub(super) fn is_haunted(&self, number: u64) -> bool {
-        !self.session.ghosts.is_empty() && {
-            let id = self.session.item(number).body.id();
-            self.session.ghosts.values().any(|ghost| ghost.item.as_str() == id)
-        }
+        !self.session.haunts.is_empty() && self.session.haunts.contains_key(self.session.item(number).body.id())
     }
 
     pub(super) fn end_ghost(&mut self, token: Token) {
-        let Some(ghost) = self.session.ghosts.remove(&token) else { return };
+        let Some(ghost) = self.session.remove_ghost(token) else { return };
         self.shared.silence(ghost.deadline, &self.session.name, Due::Ghost(token));
         for name in &ghost.limits {
             let place = self.session.limits.place(name);

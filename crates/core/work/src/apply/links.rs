@@ -15,12 +15,16 @@ impl Applying<'_> {
 
     /// The place of a group of one item, made from that item and all that came of it so far.
     pub(super) fn group_of_item(&mut self, key: &GroupKey) -> u32 {
+        let GroupKey::OfItem(id) = key else { return self.session.groups.place(key) };
+        let there = self.session.items.find(id.as_str());
         if let Some(place) = self.session.groups.find(key) {
-            return place;
+            // One that is done, of an item that is gone, says nothing of the item that is about to be added.
+            if there.is_some() || !self.session.groups.at(place).emptied {
+                return place;
+            }
         }
-        let place = self.session.groups.place(key);
-        let GroupKey::OfItem(id) = key else { return place };
-        let mut family: Vec<u64> = self.session.items.find(id.as_str()).into_iter().collect();
+        let place = self.session.groups.begin(key);
+        let mut family: Vec<u64> = there.into_iter().collect();
         let mut broken = 0;
         while let Some(number) = family.pop() {
             self.session.groups.at_mut(place).filled = true;
@@ -28,7 +32,9 @@ impl Applying<'_> {
             family.extend(item.run.iter().flat_map(|run| &run.children));
             broken += u64::from(matches!(item.state, ItemState::Failed | ItemState::Cancelled));
             if item.state != ItemState::Completed {
+                let waits = item.waits_for().to_vec();
                 self.join(number, place);
+                self.session.groups.at_mut(place).waits_for.extend(waits);
             }
         }
         let group = self.session.groups.at_mut(place);
@@ -48,24 +54,42 @@ impl Applying<'_> {
     /// An item failed or was cancelled: what waits for it is blocked.
     pub(super) fn break_groups(&mut self, number: u64) {
         for place in self.session.item(number).groups().to_vec() {
-            self.session.groups.at_mut(place).broken += 1;
-            self.settle_group(place);
+            let group = self.session.groups.at_mut(place);
+            group.broken += 1;
+            // Only the first one changes anything for those that wait.
+            if group.broken == 1 {
+                self.settle_waiters(place);
+            }
         }
     }
 
     /// A failed item goes on: what waits for it waits again.
     pub(super) fn mend_groups(&mut self, number: u64) {
         for place in self.session.item(number).groups().to_vec() {
-            self.session.groups.at_mut(place).broken -= 1;
-            self.settle_group(place);
+            self.mend_group(place);
+        }
+    }
+
+    /// A group holds one failed or cancelled item less.
+    pub(super) fn mend_group(&mut self, place: u32) {
+        let group = self.session.groups.at_mut(place);
+        group.broken -= 1;
+        if group.broken == 0 {
+            self.settle_waiters(place);
+        }
+    }
+
+    /// Lets go of everything that waits for a group, if it is empty now.
+    pub(super) fn settle_group(&mut self, place: u32) {
+        if self.session.groups.at_mut(place).empties() {
+            self.settle_waiters(place);
+            self.session.groups.at_mut(place).waiters = Vec::new();
         }
     }
 
     /// Looks again at everything that waits for a group.
-    pub(super) fn settle_group(&mut self, place: u32) {
-        let group = self.session.groups.at_mut(place);
-        let waiters = if group.empties() { std::mem::take(&mut group.waiters) } else { group.waiters.clone() };
-        for number in waiters {
+    fn settle_waiters(&mut self, place: u32) {
+        for number in self.session.groups.at(place).waiters.clone() {
             let waits = self
                 .session
                 .items

@@ -34,7 +34,12 @@ impl Applying<'_> {
             .collect();
         let mut groups: Vec<u32> =
             described.groups.iter().map(|name| self.session.groups.place(&GroupKey::Named(name.clone()))).collect();
-        groups.extend(self.session.groups.of_item(body.id()));
+        if let Some(place) = self.session.groups.of_item(body.id()) {
+            // The group of an item of this id that is done and gone: who waits for the new one waits anew.
+            let done = self.session.groups.at(place).emptied;
+            let key = self.session.groups.at(place).key.clone();
+            groups.push(if done { self.session.groups.begin(&key) } else { place });
+        }
         if let Some(parent) = parent {
             self.session.change(parent, |item| item.run_mut().children.push(number));
             // A successor takes its parent's groups, but for those it waits for itself.
@@ -142,7 +147,7 @@ impl Applying<'_> {
         let (was, lane, before) = (item.state, item.lane, item.priority);
         self.session.change(number, |item| item.priority = priority);
         if was == ItemState::Ready && before != priority {
-            // It keeps its age: among its new equals it goes where its place says, which is behind the older ones.
+            // Among its new equals it queues as new: it has waited among others until now.
             self.session.lanes.take(lane, before, &self.session.items);
             self.enqueue(number);
         }

@@ -1,6 +1,6 @@
 //! Which items an acquirer gets.
 
-use super::bounds::GRANTS_MAX;
+use super::bounds::{GRANTS_MAX, NAMES_MAX};
 use super::{Decision, Reply};
 use crate::answer::{Answer, Grant, NoWork};
 use crate::command::Acquire;
@@ -23,13 +23,7 @@ impl WorkState {
         after: Option<GrantKey>,
         context: Context,
     ) -> Result<Decision, Rejection> {
-        if acquire.max == 0 || acquire.max > GRANTS_MAX {
-            let expected = "1 to 1,000";
-            return Err(Rejection::OutOfRange { field: "max", expected, found: acquire.max.to_string() });
-        }
-        for session in &acquire.sessions {
-            self.known(session)?;
-        }
+        self.check_acquire(acquire)?;
         let key = after.or_else(|| acquire.key.clone().map(GrantKey::Given));
         if let Some(grants) = key.as_ref().and_then(|key| self.regranted(&acquire.worker, key, context)) {
             return Ok(Decision::answered(Answer::Granted(grants)));
@@ -68,6 +62,29 @@ impl WorkState {
         Ok(Decision { events, reply: Reply::Answer(Answer::Granted(grants)) })
     }
 
+    /// Whether a request for work can be answered at all.
+    pub(super) fn check_acquire(&self, acquire: &Acquire) -> Result<(), Rejection> {
+        if acquire.max == 0 || acquire.max > GRANTS_MAX {
+            let expected = "1 to 1,000";
+            return Err(Rejection::OutOfRange { field: "max", expected, found: acquire.max.to_string() });
+        }
+        for (field, found) in [("sessions", acquire.sessions.len()), ("kinds", acquire.kinds.len())] {
+            if found > NAMES_MAX {
+                return Err(Rejection::OutOfRange { field, expected: "at most 1,000", found: found.to_string() });
+            }
+        }
+        for session in &acquire.sessions {
+            self.known(session)?;
+        }
+        let Some(item) = &acquire.item else { return Ok(()) };
+        let [session] = acquire.sessions.as_slice() else {
+            let expected = "exactly one where an item is named";
+            let found = acquire.sessions.len().to_string();
+            return Err(Rejection::OutOfRange { field: "sessions", expected, found });
+        };
+        self.known_item(session, item).map(|_| ())
+    }
+
     /// The leases that live under a key, with what is left of them; none where there are none.
     pub(super) fn regranted(&self, worker: &WorkerId, key: &GrantKey, context: Context) -> Option<Vec<Grant>> {
         let live = self.shared.granted_under(worker, key);
@@ -95,14 +112,7 @@ impl WorkState {
     }
 
     fn pick_item(&self, acquire: &Acquire, id: &ItemId) -> Result<Result<(&Session, u64), NoWork>, Rejection> {
-        let [name] = acquire.sessions.as_slice() else {
-            let expected = "exactly one where an item is named";
-            return Err(Rejection::OutOfRange {
-                field: "sessions",
-                expected,
-                found: acquire.sessions.len().to_string(),
-            });
-        };
+        let name = acquire.sessions.first().expect("it was checked that there is exactly one");
         let number = self.known_item(name, id)?;
         let session = self.known(name)?;
         let item = session.item(number);

@@ -6,13 +6,13 @@ use crate::answer::{Added, Answer};
 use crate::body::ItemBody;
 use crate::command::{Conflicts, NewItem, WaitsFor};
 use crate::event::Event;
-use crate::groups::GroupKey;
+use crate::groups::{Group, GroupKey};
 use crate::lanes::LANES_MAX;
 use crate::policy::{Policy, PolicyChange};
 use crate::rejection::Rejection;
 use crate::session::Session;
 use crate::state::WorkState;
-use capstan_ids::{GateName, GroupName, Kind, LimitName, SessionName, WallTime};
+use capstan_ids::{GateName, GroupName, ItemId, Kind, LimitName, SessionName, WallTime};
 use hashbrown::{HashMap, HashSet};
 
 type Gates = [(GroupName, GateName)];
@@ -88,9 +88,11 @@ pub(super) struct Batch<'a> {
     bodies: HashMap<&'a str, ItemBody>,
     /// Which groups the batch makes wait for which.
     edges: HashMap<GroupKey, HashSet<GroupKey>>,
+    /// Groups that something in the batch waits for.
+    awaited: HashSet<GroupKey>,
     lanes: HashSet<(Kind, Vec<LimitName>)>,
     limits: HashSet<LimitName>,
-    groups: HashSet<GroupName>,
+    groups: HashSet<GroupKey>,
 }
 
 impl<'a> Batch<'a> {
@@ -106,6 +108,7 @@ impl<'a> Batch<'a> {
             conflicts,
             bodies: HashMap::new(),
             edges: HashMap::new(),
+            awaited: HashSet::new(),
             lanes: HashSet::new(),
             limits: HashSet::new(),
             groups: HashSet::new(),
@@ -119,10 +122,10 @@ impl<'a> Batch<'a> {
         }
         let alone = items.len() == 1;
         let mut outcomes = Vec::with_capacity(items.len());
-        let ids: Option<HashSet<&str>> = items
+        let ids: Option<HashMap<&str, bool>> = items
             .iter()
             .any(|item| !item.waits_for.is_empty())
-            .then(|| items.iter().map(|item| item.id.as_str()).collect());
+            .then(|| items.iter().map(|item| (item.id.as_str(), item.undo)).collect());
         for item in items {
             bounds::check_item(item)?;
             let body = ItemBody::pack(item);
@@ -158,7 +161,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn check_links(&mut self, item: &NewItem, batch: Option<&HashSet<&str>>) -> Result<(), Rejection> {
+    fn check_links(&mut self, item: &NewItem, batch: Option<&HashMap<&str, bool>>) -> Result<(), Rejection> {
         for group in &item.groups {
             let place = self.session.groups.find(&GroupKey::Named(group.clone()));
             if place.is_some_and(|place| self.session.groups.at(place).emptied) {
@@ -173,16 +176,25 @@ impl<'a> Batch<'a> {
             targets.insert(match wait {
                 WaitsFor::Group(group) => GroupKey::Named(group.clone()),
                 WaitsFor::Item(id) => {
-                    let there = self.session.items.find(id.as_str()).is_some()
-                        || batch.is_some_and(|batch| batch.contains(id.as_str()));
-                    if !there {
-                        return Err(Rejection::ItemUnknown { session: self.session.name.clone(), item: id.clone() });
-                    }
+                    self.check_awaited(id, batch)?;
                     GroupKey::OfItem(id.clone())
                 }
             });
         }
         self.check_circle(item, targets)
+    }
+
+    /// Refuses to wait for an item that is not there, or that only a cancelled session hands out.
+    fn check_awaited(&self, id: &ItemId, batch: Option<&HashMap<&str, bool>>) -> Result<(), Rejection> {
+        let there = self.session.items.find(id.as_str()).map(|number| self.session.item(number).body.is_undo());
+        match there.or_else(|| batch?.get(id.as_str()).copied()) {
+            Some(false) => Ok(()),
+            Some(true) => {
+                let expected = "items of which none is an undo item: those begin when all else has ended";
+                Err(Rejection::OutOfRange { field: "waits_for", expected, found: id.to_string() })
+            }
+            None => Err(Rejection::ItemUnknown { session: self.session.name.clone(), item: id.clone() }),
+        }
     }
 
     /// Refuses an item whose groups would come to wait for themselves.
@@ -192,15 +204,62 @@ impl<'a> Batch<'a> {
         if let Some((_, inherited)) = &self.parent {
             own.extend(inherited.difference(&targets).cloned());
         }
-        for target in &targets {
-            if self.session.groups.reaches(target, &own, &self.edges) {
-                return Err(Rejection::GroupCycle { item: item.id.clone(), group: target.to_string() });
+        if let Some(target) = targets.iter().find(|target| own.contains(*target)) {
+            return Err(Rejection::GroupCycle { item: item.id.clone(), group: target.to_string() });
+        }
+        // Only a group that something waits for can be on a circle: most new items close none, and cost nothing.
+        if own.iter().any(|group| self.is_awaited(group)) {
+            for target in &targets {
+                if self.reaches(target, &own) {
+                    return Err(Rejection::GroupCycle { item: item.id.clone(), group: target.to_string() });
+                }
             }
         }
         for group in own {
             self.edges.entry(group).or_default().extend(targets.iter().cloned());
         }
+        self.awaited.extend(targets);
         Ok(())
+    }
+
+    fn is_awaited(&self, key: &GroupKey) -> bool {
+        let group = self.session.groups.find(key).map(|place| self.session.groups.at(place));
+        self.awaited.contains(key) || group.is_some_and(Group::is_awaited)
+    }
+
+    /// Whether `from` waits, over any number of groups, for one of `targets`.
+    fn reaches(&self, from: &GroupKey, targets: &HashSet<GroupKey>) -> bool {
+        let groups = &self.session.groups;
+        let mut seen = HashSet::new();
+        let mut open = vec![from.clone()];
+        while let Some(key) = open.pop() {
+            if targets.contains(&key) {
+                return true;
+            }
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            let keys_of = |place: &u32| groups.at(*place).key.clone();
+            match (groups.find(&key), &key) {
+                (Some(place), _) => open.extend(groups.at(place).waits_for.iter().map(keys_of)),
+                (None, GroupKey::OfItem(id)) => open.extend(self.awaited_by_family(id).iter().map(keys_of)),
+                (None, GroupKey::Named(_)) => {}
+            }
+            open.extend(self.edges.get(&key).into_iter().flatten().cloned());
+        }
+        false
+    }
+
+    /// What an item and all that came of it wait for, where no group of them was made yet.
+    fn awaited_by_family(&self, id: &ItemId) -> Vec<u32> {
+        let mut family: Vec<u64> = self.session.items.find(id.as_str()).into_iter().collect();
+        let mut awaited = Vec::new();
+        while let Some(number) = family.pop() {
+            let Some(item) = self.session.items.get(number) else { continue };
+            family.extend(item.run.iter().flat_map(|run| &run.children));
+            awaited.extend(item.waits_for());
+        }
+        awaited
     }
 
     /// Whether the session has room for what this item brings with it.
@@ -223,8 +282,12 @@ impl<'a> Batch<'a> {
                 });
             }
         }
-        if !item.groups.is_empty() {
-            self.groups.extend(item.groups.iter().cloned());
+        if !item.groups.is_empty() || !item.waits_for.is_empty() {
+            self.groups.extend(item.waits_for.iter().map(|wait| match wait {
+                WaitsFor::Group(group) => GroupKey::Named(group.clone()),
+                WaitsFor::Item(id) => GroupKey::OfItem(id.clone()),
+            }));
+            self.groups.extend(item.groups.iter().cloned().map(GroupKey::Named));
             if self.session.groups.len() + self.groups.len() > SESSION_GROUPS_MAX {
                 let what = "groups in one session";
                 return Err(Rejection::LimitReached {

@@ -9,6 +9,8 @@ use capstan_ids::Millis;
 pub(crate) const BATCH_MAX: usize = 10_000;
 /// Grants of one acquire.
 pub(crate) const GRANTS_MAX: u32 = 1_000;
+/// Sessions or kinds that one acquire names.
+pub(crate) const NAMES_MAX: usize = 1_000;
 /// Bytes of a payload or a result.
 pub(crate) const PAYLOAD_MAX: usize = 64 * 1024;
 /// Bytes of a checkpoint.
@@ -71,6 +73,10 @@ pub(crate) fn check_item(item: &NewItem) -> Result<(), Rejection> {
     }
     if item.limits.len() > ITEM_LIMITS_MAX {
         return Err(out_of_range("limits", "at most 8", item.limits.len()));
+    }
+    if item.undo && !item.waits_for.is_empty() {
+        let expected = "none for an undo item, which waits for the end of every lease";
+        return Err(out_of_range("waits_for", expected, item.waits_for.len()));
     }
     if item.undo && !item.groups.is_empty() {
         return Err(out_of_range("groups", "none for an undo item, which belongs to no group", item.groups.len()));

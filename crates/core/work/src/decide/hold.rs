@@ -57,11 +57,10 @@ impl std::fmt::Display for Holder {
 impl WorkState {
     /// Finds the asker's standing; who has none is told why.
     fn standing<'a>(&'a self, session: &'a Session, id: &ItemId, holder: &Holder) -> Result<Standing<'a>, Rejection> {
-        let ghost =
-            session.ghosts.iter().find(|(token, ghost)| ghost.item == *id && holder.is_of(&ghost.worker, **token));
+        let ghost = session.ghosts_of(id.as_str()).find(|(token, ghost)| holder.is_of(&ghost.worker, *token));
         let Some(number) = session.items.find(id.as_str()) else {
             return ghost
-                .map(|(token, _)| Standing::Ghost(*token))
+                .map(|(token, _)| Standing::Ghost(token))
                 .ok_or_else(|| Rejection::ItemUnknown { session: session.name.clone(), item: id.clone() });
         };
         let item = session.item(number);
@@ -78,7 +77,7 @@ impl WorkState {
                 None => Ok(Standing::Ended(number)),
             },
             _ => match ghost {
-                Some((token, _)) => Ok(Standing::Ghost(*token)),
+                Some((token, _)) => Ok(Standing::Ghost(token)),
                 None if item.state == ItemState::Completed => Err(already_completed(id, item)),
                 None => Err(not_holder(id, holder, format!("it is {}", item.state.name()))),
             },
@@ -140,6 +139,12 @@ impl WorkState {
                     if complete.successors.is_empty() { item.done_when_completed() } else { item.progress() }
                 });
                 events.push(Event::ItemCompleted { number, result: complete.result.clone(), done, successors: digest });
+                // What is left of a cancelled item is cancelled with it.
+                if lease.revoked.as_ref().is_some_and(|revoked| revoked.cancel) {
+                    let first = session.items.next_number();
+                    let left = first..first + complete.successors.len() as u64;
+                    events.extend(left.map(|number| Event::ItemCancelled { number }));
+                }
                 let reply = Reply::Completed { session: name.clone(), number, token: lease.token, repeated: false };
                 Ok(Decision::of(name, events, reply))
             }

@@ -1,6 +1,6 @@
 //! Steering: what an operator, or a job, may do to items and sessions.
 
-use super::bounds::{self, SESSION_LIMITS_MAX, TEXT_MAX};
+use super::bounds::{self, BATCH_MAX, SESSION_LIMITS_MAX, TEXT_MAX};
 use super::{Decision, Reply};
 use crate::answer::Answer;
 use crate::event::Event;
@@ -14,10 +14,19 @@ use capstan_ids::{GateName, GroupName, ItemId, LimitName, SessionName};
 
 impl WorkState {
     pub(super) fn decide_retry(&self, name: &SessionName, items: &[ItemId]) -> Result<Decision, Rejection> {
-        let session = self.open(name)?;
+        let session = self.known(name)?;
+        if session.mode == Mode::Closed {
+            return Err(Rejection::SessionEnded(name.clone(), session.state().name()));
+        }
+        if items.len() > BATCH_MAX {
+            let advice = "send several requests, or name none to retry every failed item";
+            return Err(Rejection::LimitReached { what: "items of one request", limit: BATCH_MAX as u64, advice });
+        }
+        // In a cancelled session only undo items can have failed: everything else there has ended.
         let numbers = if items.is_empty() {
             session.items.iter().filter(|(_, item)| item.state == ItemState::Failed).map(|(number, _)| number).collect()
         } else {
+            let mut seen = hashbrown::HashSet::with_capacity(items.len());
             let mut numbers = Vec::with_capacity(items.len());
             for id in items {
                 let number = self.known_item(name, id)?;
@@ -29,7 +38,7 @@ impl WorkState {
                         expected: "only failed items are retried",
                     });
                 }
-                if !numbers.contains(&number) {
+                if seen.insert(number) {
                     numbers.push(number);
                 }
             }
