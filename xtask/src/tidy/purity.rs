@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 const CORE: &str = "crates/core";
 
 /// What a core may be built from.
-const ALLOWED: [&str; 6] = [IDS, "minicbor", "hashbrown", "thiserror", "serde", "serde_json"];
+const ALLOWED: [&str; 7] = [IDS, "minicbor", "hashbrown", "thiserror", "serde", "serde_json", "sha2"];
 
 /// What a core may not name, and what it would mean.
 const FORBIDDEN: [(&str, &str); 14] = [
