@@ -27,7 +27,7 @@ impl Adapters {
     /// Those that need nothing but files: `dump`, `jsonl` and `null`.
     pub fn of_files() -> Self {
         // One line for each.
-        Self(vec![Arc::new(crate::DumpAdapter), Arc::new(crate::NullAdapter)])
+        Self(vec![Arc::new(crate::DumpAdapter), Arc::new(crate::jsonl::JsonLinesAdapter), Arc::new(crate::NullAdapter)])
     }
 
     /// Adds an adapter. One that was added later is asked first.

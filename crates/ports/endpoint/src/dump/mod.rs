@@ -4,11 +4,11 @@
 //! directory otherwise, of gzip files with `?gzip=true`.
 
 mod bson_file;
-mod directory_sink;
+pub(crate) mod directory_sink;
 mod gzip_file;
-mod layout;
-mod metadata;
-mod names;
+pub(crate) mod layout;
+pub(crate) mod metadata;
+pub(crate) mod names;
 mod places;
 mod source;
 

@@ -14,6 +14,9 @@ use std::borrow::Cow;
 /// How deep objects and arrays may lie in each other, `$` forms included. Servers refuse more than 100 of BSON.
 pub const NESTING_MAX: usize = 200;
 
+/// What a document may take while it is read: a `$` form takes more than the value it becomes, base64 a third more.
+const WORKING_BYTES_MAX: usize = 2 * DOCUMENT_BYTES_MAX;
+
 pub(super) const DOUBLE: u8 = 0x01;
 pub(super) const STRING: u8 = 0x02;
 pub(super) const DOCUMENT: u8 = 0x03;
@@ -86,12 +89,12 @@ impl Parser<'_, '_> {
                 ended: false,
             }));
         }
-        self.check_size()
+        self.check_size(DOCUMENT_BYTES_MAX)
     }
 
     /// Writes the value at hand to `out`, and its type to `out[tag]`.
     fn value(&mut self, tag: usize) -> Parsed {
-        self.check_size()?;
+        self.check_size(WORKING_BYTES_MAX)?;
         let kind = match self.peek() {
             Some(b'"') => {
                 self.at += 1;
@@ -196,7 +199,7 @@ impl Parser<'_, '_> {
     fn close(&mut self, start: usize) -> Parsed {
         self.depth -= 1;
         self.out.push(0);
-        self.check_size()?;
+        self.check_size(WORKING_BYTES_MAX)?;
         let length = (self.out.len() - start) as u32;
         self.out[start..start + 4].copy_from_slice(&length.to_le_bytes());
         Ok(())
@@ -409,8 +412,8 @@ impl Parser<'_, '_> {
         Ok(code)
     }
 
-    fn check_size(&self) -> Parsed {
-        if self.out.len() - self.base <= DOCUMENT_BYTES_MAX {
+    fn check_size(&self, bytes_max: usize) -> Parsed {
+        if self.out.len() - self.base <= bytes_max {
             return Ok(());
         }
         let expected = format!("a document of at most {DOCUMENT_BYTES_MAX} bytes of BSON").into();
