@@ -74,6 +74,18 @@ async fn a_directory_of_gzip_files_conforms_as_a_sink() {
 }
 
 #[tokio::test]
+async fn an_archive_conforms_as_a_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    sink_conforms(&Maker { root: folder.path().into(), ending: ".archive", options: "" }).await;
+}
+
+#[tokio::test]
+async fn a_packed_archive_conforms_as_a_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    sink_conforms(&Maker { root: folder.path().into(), ending: ".archive.gz", options: "" }).await;
+}
+
+#[tokio::test]
 async fn null_conforms_as_a_sink_and_is_no_source() {
     struct Null;
     #[async_trait]

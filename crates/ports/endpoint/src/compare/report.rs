@@ -20,7 +20,8 @@ pub struct Comparison {
     pub extra: u64,
     /// Documents of the same `_id` with other bytes: other values, other types or another order of fields.
     pub different: u64,
-    /// False where so much differs that not all of it was counted: then the three counts are lower bounds.
+    /// False where so much differs that not all of it was counted, or where a side was changed while it was read: then
+    /// the three counts are lower bounds and nothing is proved.
     pub counts_are_exact: bool,
     /// Some of the differences, no more than were asked for.
     pub differences: Vec<Difference>,

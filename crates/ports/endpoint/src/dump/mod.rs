@@ -3,6 +3,7 @@
 //! Reading tells them apart by looking. Writing makes an archive where the path ends in `.archive` or `.archive.gz`, and a
 //! directory otherwise, of gzip files with `?gzip=true`.
 
+mod archive;
 mod bson_file;
 pub(crate) mod directory_sink;
 mod gzip_file;
@@ -18,7 +19,9 @@ use async_trait::async_trait;
 
 use crate::{Adapter, EndpointUrl, Result, Sink, Source};
 
-pub(crate) use directory_sink::DirectorySink;
+use archive::{ArchiveSink, names_archive};
+use directory_sink::DirectorySink;
+
 pub(crate) use source::DumpSource;
 
 /// Opens `dump:PATH`.
@@ -41,10 +44,12 @@ impl Adapter for DumpAdapter {
     async fn sink(&self, url: &EndpointUrl, job: &str) -> Result<Arc<dyn Sink>> {
         url.allow_options(&["gzip"])?;
         let (path, gzip) = (url.file_path()?, url.flag("gzip")?);
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.is_empty() && !path.ends_with(".") && !path.ends_with("..") && path.parent().is_none() {
-            return Err(url.refused("the root of the file system is no place for a dump"));
+        match (names_archive(&path), gzip) {
+            (Some(true), Some(false)) => {
+                Err(url.refused("a name that ends in .gz and gzip=false contradict each other"))
+            }
+            (Some(packed), _) => Ok(Arc::new(ArchiveSink::new(path, job, packed || gzip == Some(true))?)),
+            (None, _) => Ok(Arc::new(DirectorySink::new(path, job, gzip == Some(true))?)),
         }
-        Ok(Arc::new(DirectorySink::new(path, job, gzip.unwrap_or(false))?))
     }
 }

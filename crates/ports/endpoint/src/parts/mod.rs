@@ -18,7 +18,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 
 use crate::{Batch, EndpointError, Namespace, PartFacts, Result};
 
-pub(crate) use join::join;
+pub(crate) use join::{copy_checked, join};
 pub(crate) use receipt::Receipt;
 pub(crate) use writer::FileChunkWriter;
 
