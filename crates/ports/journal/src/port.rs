@@ -15,7 +15,8 @@ pub trait Journal: Send {
     /// How the store keeps what it acknowledges; checked, not assumed.
     fn durability(&self) -> Durability;
 
-    /// Takes room for a commit of about `bytes`, so that *full* is refused before anything is decided.
+    /// Sees that there is room for the next commit if its events have about `bytes` in all, so that *full* is refused
+    /// before anything is decided. A commit that is filled in steps is reserved for with its size so far and to come.
     fn reserve(&mut self, bytes: usize) -> Result<(), Refusal>;
 
     /// Makes `commit` durable at `position`, its events taking that position and those after it.

@@ -44,6 +44,11 @@ pub(super) enum Halt {
     Broken(JournalError),
 }
 
+/// How much room to encode in is kept from append to append.
+const BUFFER_KEPT: usize = 8 << 20;
+/// What a reservation takes besides twice the bytes asked for.
+const RESERVE_MARGIN: u64 = 4 << 10;
+
 #[derive(Debug)]
 pub(super) struct Log {
     files: Arc<dyn Files>,
@@ -188,7 +193,7 @@ impl Log {
     /// Why nothing more is appended, once a flush has failed.
     pub fn broken(&self) -> Option<JournalError> {
         self.broken.as_ref().map(|what| JournalError::Store {
-            operation: "append after a failed flush: nobody knows what the disk holds; stop, look at the disk, start again",
+            operation: "append after a failed flush (stop, look at the disk, start again)",
             place: self.files.place(&self.live.name),
             source: io::Error::other(what.clone()),
         })
@@ -199,28 +204,33 @@ impl Log {
         self.broken = Some("the journal was abandoned".to_owned());
     }
 
-    /// Sees that a commit of `bytes` would find room.
+    /// Sees that a commit of about `bytes` would find room: names and lengths come on top, and the caller did not know
+    /// the commit yet.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), Halt> {
-        let frame = (bytes + FRAME_HEAD as u64).next_multiple_of(8);
-        if frame > self.commit_bytes_max {
-            return Err(Halt::Refused(Refusal::TooLarge { size: frame, limit: self.commit_bytes_max }));
+        if bytes > self.commit_bytes_max {
+            return Err(Halt::Refused(Refusal::TooLarge { size: bytes, limit: self.commit_bytes_max }));
         }
-        if self.fits(frame) { Ok(()) } else { self.prepare(frame).map(|_| ()) }
+        let ample = (2 * bytes + RESERVE_MARGIN).min(self.commit_bytes_max);
+        if self.fits(ample) { Ok(()) } else { self.prepare(ample) }
     }
 
     /// Makes a commit durable at the next position. The caller has checked position and epoch.
     pub fn append(&mut self, epoch: Epoch, commit: &Commit) -> Result<(), Halt> {
-        // A bound, so that nothing is encoded twice.
-        let bound = (FRAME_HEAD + commit.encoded_max()).next_multiple_of(8) as u64;
-        if bound > self.commit_bytes_max {
-            return Err(Halt::Refused(Refusal::TooLarge { size: bound, limit: self.commit_bytes_max }));
-        }
-        if !self.fits(bound) {
-            self.roll(bound, self.place.next)?;
+        let size = commit.size() as u64;
+        if size > self.commit_bytes_max {
+            return Err(Halt::Refused(Refusal::TooLarge { size, limit: self.commit_bytes_max }));
         }
         let events = u32::try_from(commit.events()).expect("commits are limited far below 2^32 events");
         let head = FrameHead { epoch, at: commit.at(), events, ..self.place.head(FrameKind::Commit) };
         let checksum = frame::encode(&mut self.buffer, self.seed, &head, Some(commit));
+        let size = self.buffer.len() as u64;
+        if size > self.commit_bytes_max {
+            return Err(Halt::Refused(Refusal::TooLarge { size, limit: self.commit_bytes_max }));
+        }
+        if !self.fits(size) {
+            // A new segment at the same position changes nothing that the frame says.
+            self.roll(size, self.place.next)?;
+        }
         self.write()?;
         self.place = Place {
             next: self.place.next.plus(u64::from(events)),
@@ -318,6 +328,9 @@ impl Log {
         }
         *offset += frame;
         *dirty_end = 0;
+        // One large commit must not hold its memory for ever.
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT);
         Ok(())
     }
 

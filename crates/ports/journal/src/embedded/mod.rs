@@ -96,9 +96,7 @@ impl EmbeddedJournal {
         let next = self.log.place().next;
         let first = next.plus(Position::RESTORE_LEAP);
         if first.plus(Position::RESTORE_LEAP) > Position::MAX {
-            return Err(
-                self.store("leap: the positions below 2^53 are used up after some 500 restores, start a new journal")
-            );
+            return Err(self.store("leap, the positions below 2^53 are used up (start a new journal),"));
         }
         match self.log.broken() {
             Some(error) => Err(error),

@@ -98,15 +98,30 @@ fn a_full_disk_refuses_appends_goes_on_reading_and_resumes_when_there_is_room() 
 
 #[test]
 fn what_was_reserved_finds_room_although_the_disk_has_filled_since() {
-    let disk = FaultyDisk::new();
-    let mut journal = open(&disk).unwrap();
-    append(&mut journal, 1);
-    let large = commit(2, 6_000);
+    let stream = StreamName::new("work/shop").unwrap();
+    for (events, bytes) in [(1, 6_000), (600, 10), (2_000, 0), (300, 4)] {
+        // Wherever in a segment that happens.
+        for before in 1..80 {
+            let disk = FaultyDisk::new();
+            let mut journal = open(&disk).unwrap();
+            for position in 1..=before {
+                append(&mut journal, position);
+            }
+            let mut large = Commit::new(WallTime(1));
+            for _ in 0..events {
+                large.push(&stream, |b| b.resize(b.len() + bytes, 7));
+            }
 
-    journal.reserve(large.encoded_max()).unwrap();
-    disk.limit(Some(0));
+            journal.reserve(large.size()).unwrap();
+            disk.limit(Some(0));
 
-    assert!(matches!(journal.append(LEADER, Position::new(2), &large), Append::Committed));
+            let answer = journal.append(LEADER, Position::new(before + 1), &large);
+            assert!(
+                matches!(answer, Append::Committed),
+                "{events} events of {bytes} bytes behind {before}: {answer:?}"
+            );
+        }
+    }
 }
 
 #[test]

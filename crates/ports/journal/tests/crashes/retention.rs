@@ -88,6 +88,19 @@ fn an_empty_journal_that_was_restored_leaps_too_and_positions_never_exceed_the_l
 }
 
 #[test]
+fn a_reader_that_a_trim_has_overtaken_says_where_the_log_goes_on() {
+    let disk = filled(200);
+    let mut journal = open(&disk).unwrap();
+    let mut reader = journal.read(Position::new(1)).unwrap();
+
+    journal.trim(Position::new(180), &[]).unwrap();
+
+    let found = reader.next().unwrap();
+    assert!(matches!(found, Err(JournalError::Dropped { asked, .. }) if asked == Position::new(1)), "{found:?}");
+    assert!(reader.next().is_none());
+}
+
+#[test]
 fn a_snapshot_whose_log_is_gone_is_refused() {
     let disk = filled(200);
     let mut journal = open(&disk).unwrap();

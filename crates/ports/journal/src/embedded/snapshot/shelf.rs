@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(super) const DIR: &str = "snapshots";
 const FINISHED: &str = ".snapshot";
-pub(super) const UNFINISHED: &str = ".unfinished";
+const UNFINISHED: &str = ".unfinished";
 
 /// The whole snapshots of a journal, and the writers that add to them.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(in crate::embedded) struct Shelf {
     whole: Arc<Mutex<Vec<SnapshotInfo>>>,
     writing: Vec<Writing>,
     backlog_max: usize,
+    begun: u64,
 }
 
 impl Shelf {
@@ -47,7 +48,7 @@ impl Shelf {
                 }
             }
         }
-        Ok(Self { files, whole: Arc::new(Mutex::new(whole)), writing: Vec::new(), backlog_max })
+        Ok(Self { files, whole: Arc::new(Mutex::new(whole)), writing: Vec::new(), backlog_max, begun: 0 })
     }
 
     /// Whether there are files of snapshots at all, whole or not.
@@ -70,7 +71,10 @@ impl Shelf {
     pub fn begin(&mut self, info: SnapshotInfo, log: Option<Reader>) -> Result<Box<dyn SnapshotWriter>, JournalError> {
         self.writing.retain(Writing::is_running);
         let name = name(&info.stream, info.position);
-        let sheet = Sheet::new(Arc::clone(&self.files), name, Arc::clone(&self.whole));
+        // The same snapshot may be begun again while the one before is still being given up.
+        self.begun += 1;
+        let temporary = format!("{name}.{}{UNFINISHED}", self.begun);
+        let sheet = Sheet::new(Arc::clone(&self.files), name, temporary, Arc::clone(&self.whole));
         let (pen, writing) = Pen::begin(sheet, info, log, self.backlog_max)?;
         self.writing.push(writing);
         Ok(Box::new(pen))

@@ -1,7 +1,7 @@
 //! Writes a snapshot in a thread of its own, so that the owner of the state never waits for the disk.
 
 use super::file::{encode_end, encode_head, encode_row};
-use super::shelf::{DIR, UNFINISHED, locked};
+use super::shelf::{DIR, locked};
 use crate::embedded::files::{File, Files};
 use crate::embedded::reader::Reader;
 use crate::embedded::segment::failed;
@@ -202,8 +202,8 @@ impl From<GivenUp> for Unwritten {
 }
 
 impl Sheet {
-    pub fn new(files: Arc<dyn Files>, name: String, whole: Arc<Mutex<Vec<SnapshotInfo>>>) -> Self {
-        Self { files, desk: Arc::default(), temporary: format!("{name}{UNFINISHED}"), name, whole }
+    pub fn new(files: Arc<dyn Files>, name: String, temporary: String, whole: Arc<Mutex<Vec<SnapshotInfo>>>) -> Self {
+        Self { files, desk: Arc::default(), name, temporary, whole }
     }
 
     fn fill(self, mut info: SnapshotInfo, log: Option<Reader>) {
