@@ -1,7 +1,7 @@
 //! The writer: one append, one write, one flush.
 
 use super::files::{File, Files};
-use super::frame::{self, FRAME_HEAD, Frame, FrameHead, FrameKind};
+use super::frame::{self, FRAME_ALIGNMENT, FRAME_HEAD, Frame, FrameHead, FrameKind};
 use super::options::EmbeddedOptions;
 use super::prepare::NextSegment;
 use super::segment::{LOG_DIR, PREPARED, SEGMENT_HEAD, Segment, SegmentHead, SegmentKind, failed, segment_name};
@@ -298,7 +298,10 @@ impl Log {
         let bytes = SEGMENT_HEAD as u64 + frame + FRAME_HEAD as u64;
         self.next_segment.ready(bytes).map_err(|source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Halt::Refused(self.full(bytes)),
-            _ => Halt::Broken(failed("prepare the next segment", &*self.files, PREPARED)(source)),
+            _ => {
+                let error = failed("prepare the next segment", &*self.files, PREPARED)(source);
+                self.break_with(error)
+            }
         })
     }
 
@@ -314,8 +317,10 @@ impl Log {
             self.buffer.resize((*dirty_end - *offset) as usize, 0);
         }
         if let Err(source) = file.write_at(*offset, &self.buffer) {
-            // Blocks that were written once can still run out where the file system copies on write.
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            // Blocks that were written once can still run out where the file system copies on write. What was refused
+            // must not be found by the next process: without its first bytes it is no frame.
+            let no_room = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            if no_room && file.write_at(*offset, &[0; FRAME_ALIGNMENT]).is_ok() {
                 *dirty_end = (*dirty_end).max(*offset + self.buffer.len() as u64);
                 return Err(Halt::Refused(self.full(frame)));
             }

@@ -147,6 +147,25 @@ fn what_a_refused_write_left_behind_is_gone_with_the_next_one() {
 }
 
 #[test]
+fn a_refused_commit_is_not_found_by_the_next_process() {
+    let disk = FaultyDisk::new();
+    let mut journal = open(&disk).unwrap();
+    append(&mut journal, 1);
+    // All of it is written but its last bytes, which are zeros and were zeros before.
+    let frame = end_of(&disk) - 64;
+    disk.refuse_next_write_after(frame - 2);
+    let answer = journal.append(LEADER, Position::new(2), &commit(2, 20));
+    assert!(matches!(answer, Append::Refused(Refusal::Full { .. })), "{answer:?}");
+    disk.kill();
+    drop(journal);
+
+    let mut journal = open(&disk).unwrap();
+
+    assert_eq!(next(&mut journal), 2);
+    holds_up_to(&journal, 1);
+}
+
+#[test]
 fn a_full_disk_can_still_be_opened_and_read() {
     let disk = FaultyDisk::new();
     let mut journal = open(&disk).unwrap();
