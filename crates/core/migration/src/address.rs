@@ -1,0 +1,75 @@
+//! What the core must know of addresses: whether they hold a secret, and what scheme they have.
+
+/// Options whose value is a secret.
+const SECRET_OPTIONS: [&str; 5] = ["password", "secret", "token", "access_key", "secret_access_key"];
+/// What stands for a secret that is looked up where it is used.
+const REFERENCE: &str = "secret:";
+
+/// Whether the address holds a password itself, rather than `secret:NAME` in its place.
+pub fn hides_a_password(url: &str) -> bool {
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let in_option = query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        SECRET_OPTIONS.contains(&name.as_str()) && !value.is_empty() && !value.starts_with(REFERENCE)
+    });
+    in_option || password_in(place) || (place.len() < url.len() && password_in(url))
+}
+
+/// The password lies between the first colon of what stands before the last `@` and that `@`.
+fn password_in(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let Some((user, _)) = rest.rsplit_once('@') else { return false };
+    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && !is_reference(password))
+}
+
+/// `secret:NAME` and nothing behind it: a password that merely begins so is one.
+fn is_reference(password: &str) -> bool {
+    let name = password.strip_prefix(REFERENCE);
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
+}
+
+/// What stands before the first colon, where it is a scheme.
+pub(crate) fn scheme(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once(':')?;
+    let plain = scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b));
+    (plain && scheme.starts_with(|c: char| c.is_ascii_lowercase()) && !rest.is_empty()).then_some(scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_found_wherever_it_stands() {
+        for (url, found) in [
+            ("mongodb://ann:pass@host/db", true),
+            ("mongodb://ann:p/a@ss:w@host", true),
+            ("mongodb://ann:p?a@host/db", true),
+            ("mongodb://ann:secret:shop-db@host/db", false),
+            ("mongodb://ann:secret:shop-db/x@host/db", true),
+            ("mongodb://ann@host/db", false),
+            ("mongodb://ann:@host/db", false),
+            ("mongodb://host:27017/db", false),
+            ("dump:./back@up:1", false),
+            ("opensearch+https://h/?Password=x", true),
+            ("opensearch+https://h/?password=secret:x", false),
+            ("kv://shop?token=t", true),
+        ] {
+            assert_eq!(hides_a_password(url), found, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_begins_with_a_scheme() {
+        for (url, found) in [
+            ("dump:./x", Some("dump")),
+            ("opensearch+http://h", Some("opensearch+http")),
+            ("./x", None),
+            ("Dump:x", None),
+            ("dump:", None),
+            ("1a:x", None),
+        ] {
+            assert_eq!(scheme(url), found, "{url}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a worker is told beside an item's payload: all that the items of a unit, or of a job, share.
+
+use crate::facts::LandedChunk;
+use crate::item::Stage;
+use crate::limits::BRIEF_PAGE_BYTES;
+use crate::name::{JobName, Namespace, UnitId};
+use crate::payload::{raw, text};
+use crate::rejection::Rejection;
+use crate::spec::Spec;
+use crate::state::{Job, Jobs, Unit};
+use capstan_ids::{ItemId, SessionName};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One page of a brief.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// A [`BriefText`] as JSON.
+    pub text: Box<str>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u32>,
+}
+
+/// What a brief says. The first page says all of it but for lists that are long; later ones go on with those.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BriefText {
+    /// The job.
+    pub job: JobName,
+    /// What it is to do.
+    pub spec: Spec,
+    /// The unit, for an item that is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitBrief>,
+    /// For `index`: the unit's chunks in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<LandedChunk>,
+    /// For `finish`: all units, in the source's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitBrief>,
+    /// For `abandon`: what the target has of unfinished units goes too.
+    #[serde(default)]
+    pub drop_partial: bool,
+}
+
+/// A unit as its workers must know it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnitBrief {
+    /// Its id.
+    pub id: UnitId,
+    /// Where it is read from.
+    pub source: Namespace,
+    /// Where it goes.
+    pub target: Namespace,
+    /// All that defines it, as the source's endpoint said it.
+    pub definition: Box<RawValue>,
+}
+
+impl Jobs {
+    /// One page of what the job keeps for the worker of `item`; `from` is 0, then what the page before named as next.
+    pub fn brief(&self, session: &SessionName, item: &ItemId, from: u32) -> Result<Brief, Rejection> {
+        let name = JobName::of_session(session).ok_or_else(|| Rejection::NoBrief {
+            job: JobName::new("none").expect("a plain word"),
+            item: item.as_str().into(),
+            problem: "its session is no job's",
+        })?;
+        let job = self.known(&name)?;
+        let none = |problem| Rejection::NoBrief { job: name.clone(), item: item.as_str().into(), problem };
+        let stage: Stage = item.as_str().parse().map_err(|_| none("it is none of the job's stages"))?;
+        let unit = match stage.unit() {
+            Some(id) => Some(job.unit(id).ok_or_else(|| none("its unit is not the job's"))?),
+            None => None,
+        };
+        let mut brief = BriefText {
+            job: name.clone(),
+            spec: job.head.spec.clone(),
+            unit: unit.map(Unit::brief),
+            chunks: Vec::new(),
+            units: Vec::new(),
+            drop_partial: job.head.cancelled.as_ref().is_some_and(|cancelled| cancelled.drop_partial),
+        };
+        let next = match (stage, unit) {
+            (Stage::Index(_), Some(unit)) => page(&mut brief.chunks, unit.landed_from(from)),
+            (Stage::Finish, _) => page(&mut brief.units, job.units_from(from)),
+            _ => None,
+        };
+        Ok(Brief { text: text(&brief), next: next.map(|taken| from.saturating_add(taken)) })
+    }
+}
+
+/// Fills a page; how many were taken, if there are more.
+fn page<T>(list: &mut Vec<T>, entries: impl Iterator<Item = (T, usize)>) -> Option<u32> {
+    let mut room = BRIEF_PAGE_BYTES;
+    for (entry, bytes) in entries {
+        if room == 0 {
+            return Some(list.len() as u32);
+        }
+        room = room.saturating_sub(bytes);
+        list.push(entry);
+    }
+    None
+}
+
+impl Unit {
+    fn brief(&self) -> UnitBrief {
+        UnitBrief {
+            id: self.head.id,
+            source: self.head.source.clone(),
+            target: self.head.target.clone(),
+            definition: raw(&self.head.definition),
+        }
+    }
+
+    /// Chunks that have arrived, each with about the bytes it takes in a page.
+    fn landed_from(&self, from: u32) -> impl Iterator<Item = (LandedChunk, usize)> {
+        (from..).zip(self.chunks.iter().skip(from as usize)).map(|(index, chunk)| {
+            let landed = chunk.landed.clone().unwrap_or_default();
+            let bytes = 80 + landed.parts.iter().map(|part| part.name.len() + 100).sum::<usize>();
+            let facts = LandedChunk {
+                chunk: index,
+                generation: chunk.generation,
+                documents: landed.figures.documents,
+                bytes: landed.figures.bytes,
+                parts: landed.parts,
+            };
+            (facts, bytes)
+        })
+    }
+}
+
+impl Job {
+    fn units_from(&self, from: u32) -> impl Iterator<Item = (UnitBrief, usize)> {
+        self.units.iter().skip(from as usize).map(|unit| (unit.brief(), unit.head.definition.len() + 200))
+    }
+}

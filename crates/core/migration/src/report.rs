@@ -1,0 +1,178 @@
+//! What a job has done, for people and scripts. The fields are those that scripts read; others may be added.
+
+use crate::facts::{SetAside, Verdict};
+use crate::name::JobName;
+use crate::spec::Verify;
+use crate::state::{End, Job, Jobs};
+use capstan_ids::WallTime;
+use serde::Serialize;
+
+/// A job's report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Always `report`: it is one line of a stream of events.
+    pub event: &'static str,
+    /// The job.
+    pub job: JobName,
+    /// How it stands.
+    pub state: ReportState,
+    /// Units found.
+    pub units: u64,
+    /// Chunks known.
+    pub chunks: u64,
+    /// Documents that have arrived.
+    pub documents: u64,
+    /// Their bytes as BSON.
+    pub bytes: u64,
+    /// From submission to the end, or to now.
+    pub seconds: f64,
+    /// Documents that the target refused for good.
+    pub dead_letters: u64,
+    /// What was proved.
+    pub verified: Verified,
+    /// 0 to 100.
+    pub percent: f64,
+    /// Why it could not be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<SetAside>,
+    /// Found, and left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+    /// Unit by unit.
+    pub by_unit: Vec<UnitReport>,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportState {
+    /// Going on.
+    Running,
+    /// Nothing is handed out.
+    Paused,
+    /// Everything was moved and proved.
+    Completed,
+    /// Something was left behind.
+    CompletedWithFailures,
+    /// It could not be done.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// What was proved, over all units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// The weakest proof of any unit that has documents: `none` while one was not compared.
+    pub mode: Verify,
+    /// Ranges that were compared.
+    pub ranges: u64,
+    /// Documents that the target lacks.
+    pub missing: u64,
+    /// Documents that only the target has.
+    pub extra: u64,
+    /// Documents that differ.
+    pub different: u64,
+    /// Of all these, those that were mended.
+    pub repaired: u64,
+}
+
+/// One unit in a report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnitReport {
+    /// Where it was read from, as `db.coll`.
+    pub source: String,
+    /// Where it went, as `db.coll`.
+    pub target: String,
+    /// Chunks known.
+    pub chunks: u64,
+    /// Documents that have arrived.
+    pub documents: u64,
+    /// Their bytes as BSON.
+    pub bytes: u64,
+    /// Documents that the target refused for good.
+    pub dead_letters: u64,
+    /// Complete at the target.
+    pub finished: bool,
+    /// What both sides were found to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verdict>,
+    /// Some of what is not the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<SetAside>,
+    /// What the target refused of its definition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+}
+
+impl Jobs {
+    /// A job's report as of `now`; `paused` is what its session says.
+    pub fn report(&self, name: &JobName, now: WallTime, paused: bool) -> Option<Report> {
+        self.jobs.get(name).map(|job| job.report(now, paused))
+    }
+}
+
+impl Job {
+    fn report(&self, now: WallTime, paused: bool) -> Report {
+        let view = self.view();
+        let state = match view.ended {
+            Some((End::Completed, _)) => ReportState::Completed,
+            Some((End::CompletedWithFailures, _)) => ReportState::CompletedWithFailures,
+            Some((End::Failed, _)) => ReportState::Failed,
+            Some((End::Cancelled, _)) => ReportState::Cancelled,
+            None if paused => ReportState::Paused,
+            None => ReportState::Running,
+        };
+        let until = view.ended.map_or(now, |(_, at)| at);
+        Report {
+            event: "report",
+            job: view.name,
+            state,
+            units: view.units,
+            chunks: view.chunks,
+            documents: view.restored.documents,
+            bytes: view.restored.bytes,
+            seconds: (until - view.submitted).get() as f64 / 1_000.0,
+            dead_letters: view.dead_letters,
+            verified: self.verified(),
+            percent: view.percent,
+            refused: view.refused,
+            set_aside: self.head.set_aside.clone(),
+            by_unit: self.by_unit(),
+        }
+    }
+
+    fn verified(&self) -> Verified {
+        let compared = self.units.iter().filter(|unit| !unit.head.view);
+        let modes = compared.clone().map(|unit| unit.head.verdict.map_or(Verify::None, |verdict| verdict.mode));
+        let mode = modes.min_by_key(|mode| *mode as u8).unwrap_or(Verify::None);
+        let mut sum = Verified { mode, ..Verified::default() };
+        for verdict in compared.filter_map(|unit| unit.head.verdict) {
+            sum.ranges += verdict.ranges;
+            sum.missing += verdict.missing;
+            sum.extra += verdict.extra;
+            sum.different += verdict.different;
+            sum.repaired += verdict.repaired;
+        }
+        sum
+    }
+
+    fn by_unit(&self) -> Vec<UnitReport> {
+        let units = self.units.iter().map(|unit| {
+            let view = unit.view();
+            UnitReport {
+                source: view.source.to_string(),
+                target: view.target.to_string(),
+                chunks: view.chunks,
+                documents: view.restored.documents,
+                bytes: view.restored.bytes,
+                dead_letters: view.dead_letters,
+                finished: view.finished,
+                verified: view.verdict,
+                examples: view.examples,
+                set_aside: view.set_aside,
+            }
+        });
+        units.collect()
+    }
+}

@@ -1,0 +1,48 @@
+//! How a job ends when nothing more happens in its session.
+
+use crate::event::JobEvent;
+use crate::name::JobName;
+use crate::state::{End, Job, Jobs};
+use capstan_ids::SessionName;
+
+/// What a session has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Every item is done.
+    Completed,
+    /// Everything that could be done is; some items failed, or wait for such.
+    CompletedWithFailures,
+    /// Unfinished work was cancelled, by somebody or by policy.
+    Cancelled,
+}
+
+impl Jobs {
+    /// The end of the job whose session has come to this, if it has not ended yet.
+    pub fn session_settled(&self, session: &SessionName, settled: Settled) -> Vec<JobEvent> {
+        let job = JobName::of_session(session).and_then(|name| self.jobs.get(&name));
+        let Some(job) = job.filter(|job| job.head.ended.is_none()) else { return Vec::new() };
+        vec![JobEvent::JobEnded { job: job.head.name.clone(), end: job.end(settled) }]
+    }
+}
+
+impl Job {
+    fn end(&self, settled: Settled) -> End {
+        let nothing_moved = self.head.surveyed.is_none();
+        match settled {
+            Settled::Cancelled if self.head.cancelled.is_some() => End::Cancelled,
+            // Nobody cancelled it: its policy did, at the first item that failed.
+            Settled::Cancelled => End::Failed,
+            _ if nothing_moved => End::Failed,
+            Settled::CompletedWithFailures => End::CompletedWithFailures,
+            Settled::Completed => {
+                let dead_letters: u64 = self.units.iter().map(|unit| unit.tally.dead_letters).sum();
+                let faults = self.units.iter().filter_map(|unit| unit.head.verdict).any(|verdict| verdict.faults() > 0);
+                if faults || dead_letters > self.head.spec.allow_dead_letters {
+                    End::CompletedWithFailures
+                } else {
+                    End::Completed
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Jobs as people look at them: everything is derived at the look.
+
+use crate::facts::{Figures, SetAside, SpoolPart, Verdict};
+use crate::name::{JobName, Namespace, UnitId};
+use crate::spec::Spec;
+use crate::state::{Chunk, End, Job, Jobs, Unit};
+use capstan_ids::WallTime;
+
+/// A job as it stands. Whether it is paused, and what runs, the session of its name knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView {
+    /// Its name.
+    pub name: JobName,
+    /// What it is to do.
+    pub spec: Spec,
+    /// When it was submitted.
+    pub submitted: WallTime,
+    /// How it ended and when, if it has.
+    pub ended: Option<(End, WallTime)>,
+    /// Why somebody cancelled it.
+    pub cancelled: Option<Box<str>>,
+    /// Why it could not be done.
+    pub refused: Vec<SetAside>,
+    /// Units found.
+    pub units: u64,
+    /// Units of which all chunks are known.
+    pub units_planned: u64,
+    /// Units that are complete at the target.
+    pub units_finished: u64,
+    /// Units of which both sides were compared.
+    pub units_verified: u64,
+    /// Chunks known so far.
+    pub chunks: u64,
+    /// Of them, those that lie in the spool or are further.
+    pub chunks_dumped: u64,
+    /// Of them, those that are at the target.
+    pub chunks_restored: u64,
+    /// How much there is: found where it was dumped, else guessed.
+    pub size: Figures,
+    /// How much was read.
+    pub dumped: Figures,
+    /// How much has arrived.
+    pub restored: Figures,
+    /// Documents that the target refused for good.
+    pub dead_letters: u64,
+    /// 0 to 100; 100 when, and only when, everything is restored.
+    pub percent: f64,
+}
+
+/// A unit as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitView {
+    /// Its id.
+    pub id: UnitId,
+    /// Where it is read from.
+    pub source: Namespace,
+    /// Where it goes.
+    pub target: Namespace,
+    /// It has no documents of its own.
+    pub view: bool,
+    /// All its chunks are known.
+    pub planned: bool,
+    /// Complete at the target.
+    pub finished: bool,
+    /// Chunks known so far.
+    pub chunks: u64,
+    /// Of them, those that lie in the spool or are further.
+    pub chunks_dumped: u64,
+    /// Of them, those that are at the target.
+    pub chunks_restored: u64,
+    /// How much there is: found where it was dumped, else guessed.
+    pub size: Figures,
+    /// How much was read.
+    pub dumped: Figures,
+    /// How much has arrived.
+    pub restored: Figures,
+    /// Documents that the target refused for good.
+    pub dead_letters: u64,
+    /// 0 to 100; 100 when, and only when, everything of it is restored.
+    pub percent: f64,
+    /// What both sides were found to be.
+    pub verdict: Option<Verdict>,
+    /// Some of what is not the same.
+    pub examples: Vec<SetAside>,
+    /// What the target refused of its definition.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// A chunk as it stands. Whether it runs or has failed, its items know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkView {
+    /// Its index in the unit.
+    pub index: u32,
+    /// How far it is.
+    pub state: ChunkState,
+    /// Its range, as the source says it.
+    pub range: Box<str>,
+    /// How much it is: found where it was dumped, else guessed.
+    pub size: Figures,
+    /// How often it has been dumped anew.
+    pub generation: u32,
+    /// Why it was dumped anew, the last time.
+    pub missed: Option<Box<str>>,
+    /// Documents of it that the target refused for good.
+    pub dead_letters: u64,
+    /// Its parts in the spool that are still needed.
+    pub parts: Vec<SpoolPart>,
+}
+
+/// How far a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// Not read yet.
+    Planned,
+    /// In the spool.
+    Dumped,
+    /// At the target.
+    Restored,
+}
+
+impl Jobs {
+    /// One job.
+    pub fn job(&self, name: &JobName) -> Option<JobView> {
+        self.jobs.get(name).map(Job::view)
+    }
+
+    /// All jobs, by name.
+    pub fn jobs(&self) -> impl Iterator<Item = JobView> {
+        self.jobs.values().map(Job::view)
+    }
+
+    /// The units of a job in the source's order.
+    pub fn units(&self, job: &JobName) -> Option<impl Iterator<Item = UnitView>> {
+        self.jobs.get(job).map(|job| job.units.iter().map(Unit::view))
+    }
+
+    /// The chunks of a unit in their order.
+    pub fn chunks(&self, job: &JobName, unit: UnitId) -> Option<impl Iterator<Item = ChunkView>> {
+        let unit = self.jobs.get(job)?.unit(unit)?;
+        Some((0..).zip(&unit.chunks).map(|(index, chunk)| chunk.view(index)))
+    }
+
+    /// The parts in the spool that restores still need; every other one may go.
+    pub fn parts_in_use(&self, job: &JobName) -> Option<impl Iterator<Item = &SpoolPart>> {
+        let chunks = self.jobs.get(job)?.units.iter().flat_map(|unit| &unit.chunks);
+        Some(
+            chunks
+                .filter(|chunk| chunk.landed.is_none())
+                .filter_map(|chunk| chunk.dumped.as_ref())
+                .flat_map(|dumped| &dumped.parts),
+        )
+    }
+}
+
+/// Bytes say it best; where there are none to count, chunks do. Never 100 before all is done.
+fn percent(done: bool, restored: Figures, size: Figures, chunks_restored: u64, chunks: u64) -> f64 {
+    if done {
+        return 100.0;
+    }
+    let (part, whole) = if size.bytes > 0 { (restored.bytes, size.bytes) } else { (chunks_restored, chunks) };
+    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0).clamp(0.0, 99.9) }
+}
+
+impl Job {
+    pub(crate) fn view(&self) -> JobView {
+        let mut size = Figures::default();
+        let (mut dumped, mut restored, mut done) = (Figures::default(), Figures::default(), Figures::default());
+        let (mut chunks, mut chunks_dumped, mut chunks_restored, mut dead_letters) = (0, 0, 0, 0);
+        for unit in &self.units {
+            size += unit.size();
+            dumped += unit.tally.dumped;
+            restored += unit.tally.landed;
+            done += unit.tally.done;
+            chunks += unit.chunks.len() as u64;
+            chunks_dumped += u64::from(unit.tally.dumped_chunks);
+            chunks_restored += u64::from(unit.tally.restored_chunks);
+            dead_letters += unit.tally.dead_letters;
+        }
+        let count = |which: fn(&Unit) -> bool| self.units.iter().filter(|unit| which(unit)).count() as u64;
+        let all_restored = self.head.surveyed.is_some() && self.units.iter().all(Unit::is_restored);
+        JobView {
+            name: self.head.name.clone(),
+            spec: self.head.spec.clone(),
+            submitted: self.head.submitted,
+            ended: self.head.ended.map(|ended| (ended.end, ended.at)),
+            cancelled: self.head.cancelled.as_ref().map(|cancelled| cancelled.reason.clone()),
+            refused: self.head.refused.clone(),
+            units: self.units.len() as u64,
+            units_planned: count(|unit| unit.head.planned),
+            units_finished: count(|unit| unit.head.finished),
+            units_verified: count(|unit| unit.head.verdict.is_some()),
+            chunks,
+            chunks_dumped,
+            chunks_restored,
+            size,
+            dumped,
+            restored,
+            dead_letters,
+            percent: percent(all_restored, done, size, chunks_restored, chunks),
+        }
+    }
+}
+
+impl Unit {
+    /// As its chunks say once they are known; before that, as the source guessed.
+    fn size(&self) -> Figures {
+        if self.head.planned {
+            return self.tally.size;
+        }
+        Figures { documents: self.head.documents.unwrap_or_default(), bytes: self.head.bytes.unwrap_or_default() }
+    }
+
+    pub(crate) fn view(&self) -> UnitView {
+        let (chunks, restored) = (self.chunks.len() as u64, u64::from(self.tally.restored_chunks));
+        UnitView {
+            id: self.head.id,
+            source: self.head.source.clone(),
+            target: self.head.target.clone(),
+            view: self.head.view,
+            planned: self.head.planned,
+            finished: self.head.finished,
+            chunks,
+            chunks_dumped: u64::from(self.tally.dumped_chunks),
+            chunks_restored: restored,
+            size: self.size(),
+            dumped: self.tally.dumped,
+            restored: self.tally.landed,
+            dead_letters: self.tally.dead_letters,
+            percent: percent(self.is_restored(), self.tally.done, self.size(), restored, chunks),
+            verdict: self.head.verdict,
+            examples: self.head.examples.clone(),
+            set_aside: self.head.set_aside.clone(),
+        }
+    }
+}
+
+impl Chunk {
+    fn view(&self, index: u32) -> ChunkView {
+        let state = match (&self.dumped, &self.landed) {
+            (_, Some(_)) => ChunkState::Restored,
+            (Some(_), None) => ChunkState::Dumped,
+            (None, None) => ChunkState::Planned,
+        };
+        ChunkView {
+            index,
+            state,
+            range: self.cut.range.clone(),
+            size: self.size(),
+            generation: self.generation,
+            missed: self.missed.clone(),
+            dead_letters: self.landed.as_ref().map_or(0, |landed| landed.dead_letters),
+            parts: self.dumped.as_ref().map(|dumped| dumped.parts.clone()).unwrap_or_default(),
+        }
+    }
+}
