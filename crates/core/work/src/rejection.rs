@@ -1,6 +1,6 @@
 //! Why a command was refused: nothing has changed.
 
-use capstan_ids::{GateName, GroupName, ItemId, SessionName, WallTime, WorkerId};
+use capstan_ids::{GateName, GroupName, ItemId, SessionName, WallTime};
 
 /// One variant for each thing the caller could do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,6 +143,14 @@ pub enum Rejection {
         /// What to do.
         advice: &'static str,
     },
+    /// Whoever the work is done for cannot take its result.
+    #[error("the result of item {item:?} is refused: {problem}")]
+    ResultRefused {
+        /// Its id.
+        item: ItemId,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// The session is not in a state for this.
     #[error("session {session} is {state}; {expected}")]
     SessionState {
@@ -153,7 +161,4 @@ pub enum Rejection {
         /// What the command needs.
         expected: &'static str,
     },
-    /// Too many workers are known to a session.
-    #[error("worker {0} would be one too many in this session; let leases of others end first")]
-    TooManyWorkers(WorkerId),
 }

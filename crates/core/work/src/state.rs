@@ -90,6 +90,16 @@ impl WorkState {
             || self.next_not_before().is_some_and(|at| at <= now.wall)
     }
 
+    /// What a session is doing.
+    pub fn session_state(&self, name: &SessionName) -> Option<crate::SessionState> {
+        self.live_session(name).map(Session::state)
+    }
+
+    /// Whether nothing of a session is unfinished and no lease of it still counts.
+    pub fn is_still(&self, name: &SessionName) -> bool {
+        self.live_session(name).is_none_or(|session| session.counts.unfinished() == 0 && !session.has_live_leases())
+    }
+
     /// Whether any session has work that could be handed out, limits aside.
     pub fn has_ready_work(&self) -> bool {
         !self.shared.turns.is_empty()

@@ -70,7 +70,7 @@ codes! {
     VALUE_OUT_OF_RANGE = "value.out_of_range", Invalid, "a value is out of its range";
     LIMIT_REACHED = "limit.reached", Exhausted, "a stated limit is reached";
     LIMIT_UNKNOWN = "limit.unknown", NotFound, "no such limit is set";
-    WORKER_TOO_MANY = "worker.too_many", Exhausted, "too many workers are known to the session";
+    RESULT_REFUSED = "result.refused", Invalid, "the result cannot be taken";
     REQUEST_MALFORMED = "request.malformed", Malformed, "the body is not JSON";
     REQUEST_BROKEN_OFF = "request.broken_off", Malformed, "the body broke off";
     REQUEST_UNKNOWN_FIELD = "request.unknown_field", Invalid, "the body has a field that is not known";

@@ -4,7 +4,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::feed::Feed;
 use crate::handle::Handle;
 use crate::housekeeping::{Housekeeping, Retention};
-use crate::owner::{End, Message, Owner, Parts};
+use crate::message::Message;
+use crate::owner::{End, Owner, Parts};
 use crate::recovery::{self, RecoveryError};
 use crate::status::{Role, Status};
 use capstan_ids::Position;
@@ -25,13 +26,23 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where jitter begins.
     pub seed: u64,
+    /// Cores of the machine: pools of jobs are sized by them.
+    pub cores: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let clock = SystemClock;
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         let seed = clock.now().wall.micros().unsigned_abs() ^ (u64::from(std::process::id()) << 32);
-        Self { address: String::new(), queue: 65_536, retention: Retention::default(), clock: Arc::new(clock), seed }
+        Self {
+            address: String::new(),
+            queue: 65_536,
+            retention: Retention::default(),
+            clock: Arc::new(clock),
+            seed,
+            cores,
+        }
     }
 }
 
@@ -108,6 +119,7 @@ impl Coordinator {
             clock: options.clock,
             housekeeping,
             random: options.seed,
+            cores: options.cores,
         };
         let (tell, ended) = oneshot::channel();
         std::thread::Builder::new()

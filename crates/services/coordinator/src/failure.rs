@@ -10,6 +10,9 @@ pub enum Failure {
     /// The command was refused; nothing has changed.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The same for a command about a job.
+    #[error(transparent)]
+    JobRejected(#[from] capstan_migration::Rejection),
     /// Too many requests wait already; nothing has changed.
     #[error("the server has more requests than it can queue; try again in {} ms", retry_after.as_millis())]
     Overloaded {

@@ -2,11 +2,12 @@
 
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::owner::{Message, Release};
+use crate::message::{Message, Release};
 use crate::state::State;
 use crate::status::{Role, Status};
 use crate::watch::{Watch, WatchError};
 use capstan_ids::{Position, SessionName};
+use capstan_migration::{JobCommand, JobName};
 use capstan_work::{Acquire, Answer, Command, Rejection};
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
@@ -54,6 +55,13 @@ impl Handle {
     pub async fn acquire(&self, acquire: Acquire, wait: Duration) -> Result<Acquired, Failure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Acquire { acquire, wait: wait.min(WAIT_MAX), reply })?;
+        answer.await.map_err(|_| Failure::Stopped)?
+    }
+
+    /// Decides a command about a job; the job it is about.
+    pub async fn command_job(&self, command: JobCommand) -> Result<JobName, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Job { command: Box::new(command), reply })?;
         answer.await.map_err(|_| Failure::Stopped)?
     }
 

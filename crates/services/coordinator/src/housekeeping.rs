@@ -182,16 +182,17 @@ impl Housekeeping {
 
 fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
     let session = session_of(stream);
-    let header = match &session {
-        Some(session) => house.state.work.begin_snapshot(session)?,
-        None if stream.as_str() == streams::WORK => house.state.work.shared_row(),
+    let rows = match &session {
+        Some(session) => vec![house.state.work.begin_snapshot(session)?],
+        None if stream.as_str() == streams::WORK => vec![house.state.work.shared_row()],
+        None if stream.as_str() == streams::JOBS => house.state.jobs.snapshot(),
         None => return None,
     };
     let position = house.durable;
     match house.journal.begin_snapshot(house.epoch, stream, position) {
         Ok(mut writer) => {
             house.streams.begin(stream);
-            writer.row(header);
+            rows.into_iter().for_each(|row| writer.row(row));
             Some(Snapshot { stream: stream.clone(), session, position, writer, sliced: false })
         }
         Err(error) => {

@@ -21,6 +21,8 @@ mod failure;
 mod feed;
 mod handle;
 mod housekeeping;
+mod jobs;
+mod message;
 mod owner;
 mod recovery;
 mod settling;

@@ -5,14 +5,15 @@ use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::handle::{Acquired, Outcome};
 use crate::housekeeping::Housekeeping;
+use crate::message::{Message, Pending, weight};
 use crate::recovery::{self, Recovered};
 use crate::settling::Settled;
-use crate::state::State;
+use crate::state::{State, Writing};
 use crate::status::{Role, Status};
 use crate::streams::Streams;
 use crate::waiters::{WAITERS_MAX, Waiter, Waiters};
 use capstan_ids::{Epoch, Millis, Moment, Position};
-use capstan_journal::{Commit, Journal, JournalError, Recorded, Refusal};
+use capstan_journal::{Commit, Journal, Recorded, Refusal};
 use capstan_work::{Acquire, Answer, Command, Context};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
@@ -26,41 +27,6 @@ const BATCH_COMMANDS: usize = 4_096;
 const BATCH_BYTES: usize = 4 << 20;
 /// After so long without work the durable mark is written.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// A look at the state, and what to do with what was seen once it is durable.
-pub(crate) type Look = Box<dyn FnOnce(Result<&State, Failure>) -> Release + Send>;
-/// Gives an answer away: what was seen, or why it may not be told.
-pub(crate) type Release = Box<dyn FnOnce(Result<(), Failure>) + Send>;
-type Log = Box<dyn Iterator<Item = Result<Recorded, JournalError>> + Send>;
-
-/// What the owner is asked.
-pub(crate) enum Message {
-    Commands { commands: Vec<Command>, reply: oneshot::Sender<Result<Vec<Outcome>, Failure>> },
-    Acquire { acquire: Acquire, wait: Duration, reply: oneshot::Sender<Result<Acquired, Failure>> },
-    Read(Look),
-    ReadLog { from: Position, reply: oneshot::Sender<Result<Log, JournalError>> },
-    Stop { reply: oneshot::Sender<()> },
-}
-
-/// An answer that waits for the flush.
-enum Pending {
-    Outcomes(oneshot::Sender<Result<Vec<Outcome>, Failure>>, Result<Vec<Outcome>, Failure>),
-    Acquired(oneshot::Sender<Result<Acquired, Failure>>, Result<Acquired, Failure>),
-    Seen(Release),
-    Stopped(oneshot::Sender<()>),
-}
-
-impl Pending {
-    fn give(self, durable: Result<(), Failure>) {
-        // Whoever has gone away needs no answer.
-        match self {
-            Self::Outcomes(reply, outcome) => drop(reply.send(durable.and(outcome))),
-            Self::Acquired(reply, outcome) => drop(reply.send(durable.and(outcome))),
-            Self::Seen(release) => release(durable),
-            Self::Stopped(reply) => drop(reply.send(())),
-        }
-    }
-}
 
 /// How the owner ended.
 #[derive(Debug)]
@@ -86,6 +52,7 @@ pub(crate) struct Owner {
     pending: Vec<Pending>,
     housekeeping: Housekeeping,
     random: u64,
+    cores: u32,
     stopping: bool,
     /// The latest wall time in the log: shown times never go back.
     last_wall: capstan_ids::WallTime,
@@ -102,11 +69,12 @@ pub(crate) struct Parts {
     pub clock: Arc<dyn Clock>,
     pub housekeeping: Housekeeping,
     pub random: u64,
+    pub cores: u32,
 }
 
 impl Owner {
     pub fn new(parts: Parts) -> Self {
-        let Parts { recovered, journal, epoch, queue, feed, status, clock, housekeeping, random } = parts;
+        let Parts { recovered, journal, epoch, queue, feed, status, clock, housekeeping, random, cores } = parts;
         Self {
             state: recovered.state,
             journal,
@@ -123,6 +91,7 @@ impl Owner {
             pending: Vec::new(),
             housekeeping,
             random,
+            cores,
             stopping: false,
         }
     }
@@ -205,11 +174,25 @@ impl Owner {
         now
     }
 
-    fn context(&mut self, now: Moment) -> Context {
+    fn perform(&mut self, command: &Command, now: Moment) -> Outcome {
+        let (state, mut writing) = self.writing(now);
+        state.perform(command, &mut writing)
+    }
+
+    /// The state, and where what is decided about it is written.
+    fn writing(&mut self, now: Moment) -> (&mut State, Writing<'_>) {
         // Weyl sequence and a mix: jitter needs spread, not secrecy.
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        Context { moment: now, next: self.next.plus(self.commit.events()), random: mixed ^ (mixed >> 27) }
+        let next = self.next.plus(self.commit.events());
+        let writing = Writing {
+            context: Context { moment: now, next, random: mixed ^ (mixed >> 27) },
+            cores: self.cores,
+            streams: &mut self.streams,
+            commit: &mut self.commit,
+            touched: Vec::new(),
+        };
+        (&mut self.state, writing)
     }
 
     /// Ends what has run out; a bounded number of steps, so that commands get their turn.
@@ -218,9 +201,8 @@ impl Owner {
             if !self.state.work.is_due(now) {
                 return;
             }
-            let context = self.context(now);
             // A tick cannot be refused.
-            let _ = self.state.perform(&Command::Tick, context, &mut self.streams, &mut self.commit);
+            let _ = self.perform(&Command::Tick, now);
         }
     }
 
@@ -242,6 +224,17 @@ impl Owner {
                 self.acquire(acquire, wait, reply, now, room);
                 1
             }
+            Message::Job { command, reply } => {
+                let outcome = match room {
+                    Ok(()) => {
+                        let (state, mut writing) = self.writing(now);
+                        state.command_job(&command, &mut writing)
+                    }
+                    Err(full) => Err(Failure::Full(full.clone())),
+                };
+                self.pending.push(Pending::Job(reply, outcome));
+                1
+            }
             Message::Read(look) => {
                 let release = look(Ok(&self.state));
                 self.pending.push(Pending::Seen(release));
@@ -260,19 +253,11 @@ impl Owner {
     }
 
     fn decide_all(&mut self, commands: &[Command], now: Moment) -> Result<Vec<Outcome>, Failure> {
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            let size = weight(command);
-            if size > BATCH_BYTES / 2
-                && let Err(full) = self.journal.reserve(self.commit.size() + size)
-            {
-                // What was decided before it stands; this one was not decided at all.
-                return if outcomes.is_empty() { Err(Failure::Full(full)) } else { Ok(outcomes) };
-            }
-            let context = self.context(now);
-            outcomes.push(self.state.perform(command, context, &mut self.streams, &mut self.commit));
+        let size: usize = commands.iter().map(weight).sum();
+        if size > BATCH_BYTES / 2 {
+            self.journal.reserve(self.commit.size() + size).map_err(Failure::Full)?;
         }
-        Ok(outcomes)
+        Ok(commands.iter().map(|command| self.perform(command, now)).collect())
     }
 
     fn acquire(
@@ -287,9 +272,8 @@ impl Owner {
             self.pending.push(Pending::Acquired(reply, Err(Failure::Full(full.clone()))));
             return;
         }
-        let context = self.context(now);
         let command = Command::Acquire(acquire);
-        let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+        let outcome = self.perform(&command, now);
         let Command::Acquire(acquire) = command else { return };
         let waits = matches!(outcome, Ok(Answer::Nothing(_))) && !wait.is_zero() && acquire.item.is_none();
         if waits && self.waiters.len() < WAITERS_MAX && !self.stopping {
@@ -312,9 +296,8 @@ impl Owner {
         }
         let mut waiters = std::mem::take(&mut self.waiters);
         waiters.offer(|waiter| {
-            let context = self.context(now);
             let command = Command::Acquire(waiter.acquire.clone());
-            let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+            let outcome = self.perform(&command, now);
             if matches!(outcome, Ok(Answer::Nothing(_))) {
                 return Err(waiter);
             }
@@ -330,10 +313,9 @@ impl Owner {
     fn end_waits(&mut self, now: Moment) {
         let ended = if self.stopping { self.waiters.take_all() } else { self.waiters.take_ended(now.monotonic) };
         for waiter in ended.into_iter().filter(|waiter| !waiter.reply.is_closed()) {
-            let context = self.context(now);
             let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
             let command = Command::Acquire(waiter.acquire);
-            let outcome = self.state.perform(&command, context, &mut self.streams, &mut self.commit);
+            let outcome = self.perform(&command, now);
             let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
             self.pending.push(Pending::Acquired(waiter.reply, outcome));
         }
@@ -413,12 +395,8 @@ impl Owner {
         self.status.set_role(Role::Stopping);
         // What is queued is told to go elsewhere; nothing of it was decided.
         for message in self.queue.try_iter() {
-            match message {
-                Message::Commands { reply, .. } => drop(reply.send(Err(Failure::Stopped))),
-                Message::Acquire { reply, .. } => drop(reply.send(Err(Failure::Stopped))),
-                Message::Read(look) => look(Err(Failure::Stopped))(Err(Failure::Stopped)),
-                Message::ReadLog { .. } => {}
-                Message::Stop { reply } => drop(reply.send(())),
+            if let Some(stop) = message.turn_away(&Failure::Stopped) {
+                let _ = stop.send(());
             }
         }
         match self.journal.idle() {
@@ -430,16 +408,9 @@ impl Owner {
     /// Tells whoever asks meanwhile that the journal is away.
     pub(crate) fn turn_away(&mut self, retry_after: Duration) {
         for message in self.queue.try_iter() {
-            let away = Failure::Away { retry_after };
-            match message {
-                Message::Commands { reply, .. } => drop(reply.send(Err(away))),
-                Message::Acquire { reply, .. } => drop(reply.send(Err(away))),
-                Message::Read(look) => look(Err(away.clone()))(Err(away)),
-                Message::ReadLog { .. } => {}
-                Message::Stop { reply } => {
-                    self.stopping = true;
-                    self.pending.push(Pending::Stopped(reply));
-                }
+            if let Some(stop) = message.turn_away(&Failure::Away { retry_after }) {
+                self.stopping = true;
+                self.pending.push(Pending::Stopped(stop));
             }
         }
     }
@@ -460,14 +431,4 @@ impl Owner {
             now,
         });
     }
-}
-
-/// About how many bytes of events a command may make.
-fn weight(command: &Command) -> usize {
-    let items = match command {
-        Command::OpenSession { items, .. } | Command::AddItems { items, .. } => items,
-        Command::Complete(complete) | Command::CompleteAndAcquire { complete, .. } => &complete.successors,
-        _ => return 64 << 10,
-    };
-    items.iter().map(|item| 256 + item.payload.as_ref().map_or(0, |payload| payload.len())).sum::<usize>() + (64 << 10)
 }

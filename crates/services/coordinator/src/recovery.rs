@@ -118,6 +118,14 @@ fn restore(journal: &dyn Journal, info: &SnapshotInfo, state: &mut State, now: M
     let mut count = 1;
     match info.stream.as_str() {
         streams::WORK => state.work.restore_shared(&header).map_err(unreadable)?,
+        streams::JOBS => {
+            let mut all = vec![header];
+            for row in rows {
+                all.push(row?);
+            }
+            count = all.len() as u64;
+            state.jobs = capstan_migration::Jobs::restore(all).map_err(|e| RecoveryError::Unsound(e.to_string()))?;
+        }
         _ => {
             let mut session = state.work.restore_session(&header, now.monotonic).map_err(unreadable)?;
             for row in rows {

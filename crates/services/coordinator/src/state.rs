@@ -1,8 +1,10 @@
 //! Everything the owner owns, and how events of it are written.
 
+use crate::jobs;
 use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
 use capstan_journal::Commit;
+use capstan_migration::{JobEvent, Jobs};
 use capstan_work::{Answer, Command, Context, Event, Rejection, Stamp, WorkState};
 
 /// The cores' states, side by side: they meet only here.
@@ -10,6 +12,8 @@ use capstan_work::{Answer, Command, Context, Event, Rejection, Stamp, WorkState}
 pub struct State {
     /// Sessions and items.
     pub work: WorkState,
+    /// Migrations.
+    pub jobs: Jobs,
 }
 
 /// An event of any core.
@@ -17,8 +21,39 @@ pub struct State {
 pub enum StateEvent {
     /// Of a session, or of all of them.
     Work(Option<SessionName>, Event),
+    /// Of a job.
+    Job(Box<JobEvent>),
     /// A leader took over: its epoch stands with the commit.
     Led(String),
+}
+
+/// Where the events of a decision go, and what it may look at.
+pub(crate) struct Writing<'a> {
+    pub context: Context,
+    /// Cores of the machine, which pools are sized by.
+    pub cores: u32,
+    pub streams: &'a mut Streams,
+    pub commit: &'a mut Commit,
+    /// Sessions of jobs that something happened to.
+    pub touched: Vec<SessionName>,
+}
+
+impl Writing<'_> {
+    fn work(&mut self, session: Option<&SessionName>, event: &Event) {
+        self.commit.push(self.streams.of(session), |buffer| event.encode(buffer));
+        self.context.next = self.context.next.plus(1);
+        if let Some(session) = session
+            && self.touched.last() != Some(session)
+            && jobs::is_of_a_job(session)
+        {
+            self.touched.push(session.clone());
+        }
+    }
+
+    pub fn job(&mut self, event: &JobEvent) {
+        self.commit.push(&self.streams.jobs, |buffer| event.encode(buffer));
+        self.context.next = self.context.next.plus(1);
+    }
 }
 
 impl StateEvent {
@@ -26,6 +61,7 @@ impl StateEvent {
     pub fn decode(stream: &StreamName, event: &[u8]) -> Result<Self, String> {
         match stream.as_str() {
             streams::WORK => Ok(Self::Work(None, decoded(event)?)),
+            streams::JOBS => JobEvent::decode(event).map(|event| Self::Job(Box::new(event))).map_err(|e| e.to_string()),
             streams::LEADER => String::from_utf8(event.to_vec()).map(Self::Led).map_err(|e| e.to_string()),
             other => match streams::session_of(stream) {
                 Some(session) => Ok(Self::Work(Some(session), decoded(event)?)),
@@ -44,25 +80,37 @@ impl State {
     pub(crate) fn apply(&mut self, position: Position, moment: Moment, event: &StateEvent) {
         match event {
             StateEvent::Work(session, event) => self.work.apply(Stamp { position, moment }, session.as_ref(), event),
+            StateEvent::Job(event) => {
+                self.jobs.apply(capstan_migration::Stamp { position, wall: moment.wall }, event);
+            }
             StateEvent::Led(_) => {}
         }
     }
 
-    /// Decides and applies a command, and writes its events to `commit`.
-    pub(crate) fn perform(
-        &mut self,
-        command: &Command,
-        context: Context,
-        streams: &mut Streams,
-        commit: &mut Commit,
-    ) -> Result<Answer, Rejection> {
-        self.work.perform(command, context, &mut |session, event| {
-            commit.push(streams.of(session), |buffer| event.encode(buffer));
-        })
+    /// Decides and applies a command in every core it concerns, and writes its events.
+    pub(crate) fn perform(&mut self, command: &Command, writing: &mut Writing<'_>) -> Result<Answer, Rejection> {
+        let answer = match command {
+            Command::Complete(complete) | Command::CompleteAndAcquire { complete, .. }
+                if jobs::is_of_a_job(&complete.session) && self.jobs.owns(&complete.session) =>
+            {
+                self.complete_for_job(complete, command, writing)?
+            }
+            _ => self.perform_work(command, writing)?,
+        };
+        if !writing.touched.is_empty() {
+            self.settle_jobs(writing);
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn perform_work(&mut self, command: &Command, writing: &mut Writing<'_>) -> Result<Answer, Rejection> {
+        let context = writing.context;
+        self.work.perform(command, context, &mut |session, event| writing.work(session, event))
     }
 
     /// Whether every promise holds; what is broken otherwise.
     pub fn check(&self) -> Result<(), String> {
-        self.work.check().map_err(|violation| violation.to_string())
+        self.work.check().map_err(|violation| violation.to_string())?;
+        self.jobs.check().map_err(|violation| violation.to_string())
     }
 }

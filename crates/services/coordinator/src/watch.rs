@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::handle::Handle;
-use crate::owner::Message;
+use crate::message::Message;
 use crate::state::StateEvent;
 use capstan_ids::{Position, SessionName, WallTime};
 use capstan_journal::{JournalError, Recorded};

@@ -74,8 +74,8 @@ impl From<Rejection> for Problem {
             Rejection::LimitReached { what, limit, advice } => {
                 Self::new(&codes::LIMIT_REACHED, detail).with("what", what).with("limit", limit).with("advice", advice)
             }
-            Rejection::TooManyWorkers(worker) => {
-                Self::new(&codes::WORKER_TOO_MANY, detail).with("worker", worker.as_str())
+            Rejection::ResultRefused { item, problem } => {
+                Self::new(&codes::RESULT_REFUSED, detail).with("item", item.as_str()).with("problem", problem)
             }
         }
     }

@@ -1,0 +1,169 @@
+//! Where the migration core and the work core meet: what one wants of the other, in one commit.
+
+use crate::failure::Failure;
+use crate::state::{State, Writing};
+use capstan_ids::SessionName;
+use capstan_migration::{
+    JobCommand, JobEvent, JobName, OnExhausted as JobPolicy, Settled, Stamp, WorkIntent, WorkItem, WorkPolicy, WorkWait,
+};
+use capstan_work::{
+    Answer, Backoff, Command, Complete, LimitValue, NewItem, OnExhausted, Policy, Rejection, SessionState, WaitsFor,
+};
+
+impl State {
+    /// Decides a job's command in both cores, then applies it in both.
+    pub(crate) fn command_job(&mut self, command: &JobCommand, writing: &mut Writing<'_>) -> Result<JobName, Failure> {
+        let context = capstan_migration::Context { moment: writing.context.moment, cores: writing.cores };
+        let decision = self.jobs.decide(command, context)?;
+        let commands: Vec<Command> = decision.work.iter().map(as_command).collect();
+        for command in &commands {
+            self.work.decide(command, writing.context)?;
+        }
+        for event in &decision.events {
+            self.record_job(event, writing);
+        }
+        for command in &commands {
+            self.perform_work(command, writing)?;
+        }
+        self.settle_jobs(writing);
+        Ok(decision.job)
+    }
+
+    /// Completes an item of a job: its facts go to the job, and what follows becomes its successors.
+    ///
+    /// Nothing else may add successors to a job's items: the job knows what follows.
+    pub(crate) fn complete_for_job(
+        &mut self,
+        complete: &Complete,
+        command: &Command,
+        writing: &mut Writing<'_>,
+    ) -> Result<Answer, Rejection> {
+        // First whether the holder may: who has lost its lease is told that, whatever it brings.
+        let bare = Complete { result: None, successors: Vec::new(), ..complete.clone() };
+        match self.work.decide(&Command::Complete(bare), writing.context) {
+            Ok(_) | Err(Rejection::OtherSuccessors { .. }) => {}
+            Err(rejection) => return Err(rejection),
+        }
+        let context = capstan_migration::Context { moment: writing.context.moment, cores: writing.cores };
+        let refused = |problem: String| Rejection::ResultRefused { item: complete.item.clone(), problem };
+        let completion = self
+            .jobs
+            .completed(&complete.session, &complete.item, complete.result.as_deref(), context)
+            .map_err(|rejection| refused(rejection.to_string()))?;
+        let successors = completion.successors.iter().map(as_item).collect::<Vec<_>>();
+        let complete = Complete { result: completion.result, successors, ..complete.clone() };
+        let command = match command {
+            Command::CompleteAndAcquire { acquire, .. } => {
+                Command::CompleteAndAcquire { complete, acquire: acquire.clone() }
+            }
+            _ => Command::Complete(complete),
+        };
+        let answer = self.perform_work(&command, writing)?;
+        for event in &completion.events {
+            self.record_job(event, writing);
+        }
+        Ok(answer)
+    }
+
+    fn record_job(&mut self, event: &JobEvent, writing: &mut Writing<'_>) {
+        let stamp = Stamp { position: writing.context.next, wall: writing.context.moment.wall };
+        self.jobs.apply(stamp, event);
+        writing.job(event);
+    }
+
+    /// Ends the jobs whose sessions have come to rest.
+    pub(crate) fn settle_jobs(&mut self, writing: &mut Writing<'_>) {
+        while let Some(session) = writing.touched.pop() {
+            let settled = match self.work.session_state(&session) {
+                Some(SessionState::Completed) => Settled::Completed,
+                Some(SessionState::CompletedWithFailures) => Settled::CompletedWithFailures,
+                Some(SessionState::Cancelled) if self.work.is_still(&session) => Settled::Cancelled,
+                _ => continue,
+            };
+            let events = self.jobs.session_settled(&session, settled);
+            for event in &events {
+                self.record_job(event, writing);
+            }
+            // What ended well takes nothing more; what failed can still be tried again.
+            if settled == Settled::Completed && !events.is_empty() {
+                let closed = self.perform_work(&Command::Close { session }, writing);
+                debug_assert!(closed.is_ok(), "a session whose items are all done has no live leases: {closed:?}");
+            }
+        }
+    }
+}
+
+/// Whether a session is a job's.
+pub(crate) fn is_of_a_job(session: &SessionName) -> bool {
+    JobName::of_session(session).is_some()
+}
+
+fn as_command(intent: &WorkIntent) -> Command {
+    match intent.clone() {
+        WorkIntent::OpenSession { session, policy, items } => Command::OpenSession {
+            session,
+            policy: as_policy(&policy),
+            notes: None,
+            items: items.iter().map(as_item).collect(),
+            gates: Vec::new(),
+        },
+        WorkIntent::Pause { session, immediate, reason } => Command::Pause { session, immediate, reason },
+        WorkIntent::Resume { session } => Command::Resume { session },
+        WorkIntent::Retry { session, items } => Command::Retry { session, items },
+        WorkIntent::Cancel { session, reason } => Command::Cancel { session, reason },
+        WorkIntent::SetLimit { session, limit, value } => {
+            Command::SetLimit { session: Some(session), name: limit, value: value.and_then(LimitValue::new) }
+        }
+        WorkIntent::DeleteSession { session } => Command::DeleteSession { session },
+    }
+}
+
+fn as_policy(policy: &WorkPolicy) -> Policy {
+    Policy {
+        lease: policy.lease,
+        attempts: Some(policy.attempts),
+        backoff: policy.backoff.map_or(Backoff::None, |(initial, cap)| Backoff::Exponential { initial, cap }),
+        on_exhausted: match policy.on_exhausted {
+            JobPolicy::Pause => OnExhausted::Pause,
+            JobPolicy::Skip => OnExhausted::Skip,
+            JobPolicy::Fail => OnExhausted::Fail,
+        },
+        limits: policy.limits.iter().filter_map(|(name, size)| Some((name.clone(), LimitValue::new(*size)?))).collect(),
+        ..Policy::job()
+    }
+}
+
+fn as_item(item: &WorkItem) -> NewItem {
+    NewItem {
+        kind: item.kind.clone(),
+        index_name: item.collection.clone(),
+        shard_number: item.part,
+        document_count: item.documents,
+        total_size_bytes: item.bytes,
+        priority: item.priority,
+        groups: item.groups.clone(),
+        waits_for: item.waits_for.iter().map(as_wait).collect(),
+        undo: item.undo,
+        payload: Some(item.payload.clone()),
+        ..NewItem::new(item.id.clone())
+    }
+}
+
+fn as_wait(wait: &WorkWait) -> WaitsFor {
+    match wait {
+        WorkWait::Group(group) => WaitsFor::Group(group.clone()),
+        WorkWait::Item(item) => WaitsFor::Item(item.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_jobs_own_sessions_are_its() {
+        let session = |name| SessionName::new(name).unwrap();
+        assert!(is_of_a_job(&session("job-shop")));
+        assert!(!is_of_a_job(&session("shop")));
+    }
+}
