@@ -9,7 +9,8 @@
 //!   changes nothing.
 //! - J3 Below the durable mark every frame is whole, or the journal names the damaged position and stops. Above it,
 //!   everything from the first broken frame on is cut off before anything new is appended.
-//! - J4 A snapshot counts once it is whole and the log is durable up to its position; a damaged one is passed over.
+//! - J4 A snapshot counts once it is whole and the log is durable up to its position; a damaged one is passed over
+//!   where an older one and the log, or the log alone, make the same state, and is an error where they do not.
 //! - J5 Nothing is dropped that a kept snapshot or a stream's audit retention still needs.
 //!
 //! # Never

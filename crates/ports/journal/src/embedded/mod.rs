@@ -85,7 +85,7 @@ impl EmbeddedJournal {
                 Log::begin(Arc::clone(&files), &options, options.identity.unwrap_or_else(drawn), recovery::beginning())?
             }
         };
-        let shelf = Shelf::open(Arc::clone(&files), log.place().next, options.snapshot_backlog_max)?;
+        let shelf = Shelf::open(Arc::clone(&files), (log.first(), log.place().next), options.snapshot_backlog_max)?;
         archive::sweep(&*files)?;
         Ok(Self { shelf, log, files, _lock: lock })
     }

@@ -205,6 +205,37 @@ fn a_damaged_snapshot_is_passed_over_and_the_older_one_stands() {
 }
 
 #[test]
+fn a_damaged_snapshot_is_an_error_where_nothing_stands_in_for_it() {
+    let stream = StreamName::new("work/shop").unwrap();
+    let open_with = |whole: &[u64], trimmed_to: u64| {
+        let disk = FaultyDisk::new();
+        let mut journal = open(&disk).unwrap();
+        for position in 1..=200 {
+            append(&mut journal, position);
+        }
+        for &at in whole.iter().chain(&[150]) {
+            journal.begin_snapshot(LEADER, &stream, Position::new(at)).unwrap().finish();
+        }
+        drop(journal);
+        let mut journal = open(&disk).unwrap();
+        journal.trim(Position::new(trimmed_to), &[]).unwrap();
+        assert_eq!(journal.tail().unwrap().first > Position::new(1), trimmed_to > 1);
+        drop(journal);
+        disk.flip("snapshots/work.shop@00000000000000000150.snapshot", 30, 2);
+        open(&disk).map(drop)
+    };
+
+    assert!(matches!(open_with(&[], 151), Err(JournalError::Damaged { .. })), "it is the only one");
+    assert!(
+        matches!(open_with(&[10], 151), Err(JournalError::Damaged { .. })),
+        "the log does not go on from the older one"
+    );
+    assert!(open_with(&[140], 141).is_ok(), "the log goes on from the older one");
+    assert!(open_with(&[160], 151).is_ok(), "a newer one is whole");
+    assert!(open_with(&[], 1).is_ok(), "the log holds everything");
+}
+
+#[test]
 fn a_snapshot_ahead_of_the_log_is_passed_over() {
     let stream = StreamName::new("work/shop").unwrap();
     let (shorter, _) = log_of(2, true);

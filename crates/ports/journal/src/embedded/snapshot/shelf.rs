@@ -27,26 +27,45 @@ pub(in crate::embedded) struct Shelf {
 impl Shelf {
     /// Proves every snapshot, passes over those that are not whole or are ahead of the log, and sweeps what was never
     /// finished.
-    pub fn open(files: Arc<dyn Files>, next: Position, backlog_max: usize) -> Result<Self, JournalError> {
+    ///
+    /// The damage is an error where nothing stands in for the damaged one: where neither a newer snapshot of its stream
+    /// is whole, nor an older one that the log goes on from, nor the log itself. A state would be missing otherwise, and
+    /// nobody would know.
+    pub fn open(
+        files: Arc<dyn Files>,
+        (first, next): (Position, Position),
+        backlog_max: usize,
+    ) -> Result<Self, JournalError> {
         files.make_dir(DIR).map_err(failed("create", &*files, DIR))?;
-        let mut whole = Vec::new();
+        let mut whole: Vec<SnapshotInfo> = Vec::new();
+        let mut damaged = Vec::new();
         for file in files.list(DIR).map_err(failed("list", &*files, DIR))? {
             let name = format!("{DIR}/{file}");
             if file.ends_with(UNFINISHED) {
                 files.remove(&name).map_err(failed("remove", &*files, &name))?;
             } else if file.ends_with(FINISHED) {
                 match prove(&*files, &name) {
-                    Ok(info) if info.position >= next => tracing::warn!(
-                        file = files.place(&name),
-                        position = info.position.get(),
-                        next = next.get(),
-                        "passing over a snapshot that is ahead of the log"
-                    ),
+                    Ok(info) if info.position >= next => {
+                        let what = format!("the snapshot is ahead of the log, which ends before position {next}");
+                        let place = files.place(&name);
+                        let position = info.position;
+                        damaged.push((name, JournalError::Damaged { position, place, offset: 0, what }));
+                    }
                     Ok(info) => whole.push(info),
                     Err(error @ JournalError::Version { .. }) => return Err(error),
-                    Err(error) => tracing::warn!(file = files.place(&name), %error, "passing over a damaged snapshot"),
+                    Err(error) => damaged.push((name, error)),
                 }
             }
+        }
+        for (file, error) in damaged {
+            let stands_in = |s: &SnapshotInfo| {
+                let other = name(&s.stream, s.position);
+                other.split('@').next() == file.split('@').next() && (other > file || s.position.plus(1) >= first)
+            };
+            if first > Position::new(1) && !whole.iter().any(stands_in) {
+                return Err(error);
+            }
+            tracing::warn!(file = files.place(&file), %error, "passing over a snapshot");
         }
         Ok(Self { files, whole: Arc::new(Mutex::new(whole)), writing: Vec::new(), backlog_max, begun: 0 })
     }
