@@ -1,7 +1,7 @@
 //! Times, as arguments: nobody in the core asks a clock.
 
 use minicbor::{Decode, Encode};
-use std::ops::{Add, Sub};
+use std::ops::Add;
 
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -54,6 +54,11 @@ impl WallTime {
     pub const fn micros(self) -> i64 {
         self.0
     }
+
+    /// How long it is from `earlier` to this; nothing if it is not later.
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0) / 1_000)
+    }
 }
 
 impl Add<Millis> for WallTime {
@@ -61,14 +66,6 @@ impl Add<Millis> for WallTime {
 
     fn add(self, length: Millis) -> Self {
         Self(self.0.saturating_add_unsigned(length.0.saturating_mul(1_000)))
-    }
-}
-
-impl Sub<WallTime> for WallTime {
-    type Output = Millis;
-
-    fn sub(self, earlier: Self) -> Millis {
-        Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0) / 1_000)
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Context {
     pub random: u64,
 }
 
+/// A grant's key, with the worker whose key it is; a token is nobody else's anyway.
+type OwnedKey = (Option<WorkerId>, GrantKey);
+
 /// What the sessions share: limits over all of them, and who is due when.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -45,7 +48,7 @@ pub(crate) struct Shared {
     /// Items whose progress only memory has, by when it is to be noted.
     pub unnoted: BTreeSet<(Monotonic, SessionName, u64)>,
     /// Live leases by what a repeat of their grant would say.
-    pub keys: HashMap<(Option<WorkerId>, GrantKey), Vec<(SessionName, u64)>>,
+    pub keys: HashMap<OwnedKey, Vec<(SessionName, u64)>>,
     /// Sessions with ready work by how much they were served.
     pub turns: BTreeSet<(u64, SessionName)>,
 }
@@ -173,8 +176,7 @@ impl Shared {
     }
 }
 
-/// A worker's own keys are its own; a token is nobody else's anyway.
-fn owned(worker: &WorkerId, key: &GrantKey) -> (Option<WorkerId>, GrantKey) {
+fn owned(worker: &WorkerId, key: &GrantKey) -> OwnedKey {
     let owner = matches!(key, GrantKey::Given(_)).then(|| worker.clone());
     (owner, key.clone())
 }

@@ -137,7 +137,7 @@ impl Owner {
         let now = self.clock.now();
         let ends =
             self.state.work.next_alarm().into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
-        let times = self.state.work.next_not_before().map(|at| at - now.wall);
+        let times = self.state.work.next_not_before().map(|at| at.since(now.wall));
         let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
         let due = Duration::from_millis(due.get());
         if marked { due } else { due.min(IDLE) }
@@ -299,12 +299,12 @@ impl Owner {
             let command = Command::Acquire(waiter.acquire.clone());
             let outcome = self.perform(&command, now);
             if matches!(outcome, Ok(Answer::Nothing(_))) {
-                return Err(waiter);
+                return Some(waiter);
             }
             let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
             let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
             self.pending.push(Pending::Acquired(waiter.reply, outcome));
-            Ok(())
+            None
         });
         self.waiters = waiters;
     }

@@ -58,8 +58,8 @@ impl Waiters {
         self.ends.keys().next().copied()
     }
 
-    /// Offers work to those who wait: `offer` answers whether the waiter got something.
-    pub fn offer(&mut self, mut offer: impl FnMut(Waiter) -> Result<(), Waiter>) {
+    /// Offers work to those who wait: `offer` hands back a waiter that got nothing.
+    pub fn offer(&mut self, mut offer: impl FnMut(Waiter) -> Option<Waiter>) {
         let mut order: Vec<(Monotonic, Line)> =
             self.lines.iter().filter_map(|(line, waiters)| Some((waiters.front()?.since, line.clone()))).collect();
         order.sort_unstable_by_key(|(since, _)| *since);
@@ -68,13 +68,13 @@ impl Waiters {
             while let Some(waiter) = waiters.pop_front() {
                 let until = waiter.until;
                 // Whoever has gone away must not be granted anything.
-                let back = if waiter.reply.is_closed() { Ok(()) } else { offer(waiter) };
+                let back = if waiter.reply.is_closed() { None } else { offer(waiter) };
                 match back {
-                    Ok(()) => {
+                    None => {
                         self.count -= 1;
                         end(&mut self.ends, until);
                     }
-                    Err(waiter) => {
+                    Some(waiter) => {
                         waiters.push_front(waiter);
                         break;
                     }

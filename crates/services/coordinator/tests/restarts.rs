@@ -1,5 +1,7 @@
 //! A coordinator over a real embedded journal: what was answered is there after it starts again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use capstan_coordinator::{Coordinator, Failure, Handle, Options, Retention};
 use capstan_ids::{ItemId, Millis, SessionName, WorkerId};
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions};
