@@ -132,7 +132,7 @@ impl Job {
             chunks: view.chunks,
             documents: view.restored.documents,
             bytes: view.restored.bytes,
-            seconds: (until - view.submitted).get() as f64 / 1_000.0,
+            seconds: until.since(view.submitted).get() as f64 / 1_000.0,
             dead_letters: view.dead_letters,
             verified: self.verified(),
             percent: view.percent,
