@@ -1,5 +1,7 @@
 //! Archives: the real mongodump's, ours, and broken ones.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod shared;
 
 use std::path::Path;
@@ -158,14 +160,30 @@ fn items(archive: &[u8]) -> Vec<Vec<Vec<u8>>> {
     items
 }
 
+/// A small archive of ours, made of some of the real dump's collections.
+async fn small_archive(test: &str, folder: &Path) -> Option<std::path::PathBuf> {
+    let real = shared::data(test, "dump/types")?;
+    let some = folder.join("types");
+    std::fs::create_dir(&some).unwrap();
+    for name in ["ids", "empty", "checked"] {
+        for ending in ["bson", "metadata.json"] {
+            std::fs::copy(real.join(format!("{name}.{ending}")), some.join(format!("{name}.{ending}"))).unwrap();
+        }
+    }
+    let archive = folder.join("whole.archive");
+    copy(&some, &archive).await;
+    Some(archive)
+}
+
 #[tokio::test]
 async fn an_archive_cut_at_any_byte_is_refused_with_its_place() {
     let name = "an_archive_cut_at_any_byte_is_refused_with_its_place";
-    let Some(real) = shared::data(name, "types.archive.gz") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (whole, cut_file) = (folder.path().join("whole.archive"), folder.path().join("cut.archive"));
-    copy(&real, &whole).await;
-    for bytes in [std::fs::read(&whole).unwrap(), std::fs::read(&real).unwrap()] {
+    let Some(whole) = small_archive(name, folder.path()).await else { return };
+    let Some(packed) = shared::data(name, "types.archive.gz") else { return };
+    let cut_file = folder.path().join("cut.archive");
+    for (path, documents) in [(whole, 21 + 459), (packed, 21 + 459 + 1083)] {
+        let bytes = std::fs::read(path).unwrap();
         for cut in 0..bytes.len() {
             std::fs::write(&cut_file, &bytes[..cut]).unwrap();
             match read_everything(&cut_file).await {
@@ -177,17 +195,16 @@ async fn an_archive_cut_at_any_byte_is_refused_with_its_place() {
             }
         }
         std::fs::write(&cut_file, &bytes).unwrap();
-        assert_eq!(read_everything(&cut_file).await.unwrap().len(), 21 + 459 + 1083);
+        assert_eq!(read_everything(&cut_file).await.unwrap().len(), documents);
     }
 }
 
 #[tokio::test]
 async fn an_archive_with_a_flipped_bit_is_refused_or_gives_the_same_documents() {
     let name = "an_archive_with_a_flipped_bit_is_refused_or_gives_the_same_documents";
-    let Some(real) = shared::data(name, "types.archive.gz") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (whole, broken) = (folder.path().join("whole.archive"), folder.path().join("broken.archive"));
-    copy(&real, &whole).await;
+    let Some(whole) = small_archive(name, folder.path()).await else { return };
+    let broken = folder.path().join("broken.archive");
     let (bytes, documents) = (std::fs::read(&whole).unwrap(), read_everything(&whole).await.unwrap());
     let prelude = bytes.windows(4).position(|bytes| bytes == [0xff; 4]).unwrap() + 4;
     let mut passed = Vec::new();
@@ -203,8 +220,8 @@ async fn an_archive_with_a_flipped_bit_is_refused_or_gives_the_same_documents() 
             }
         }
     }
-    // Eight bytes in the header of each of five blocks mean nothing: a checksum where the collection only begins.
-    assert_eq!(passed.len(), 5 * 8, "{passed:?}");
+    // Eight bytes in the header of each of three blocks mean nothing: a checksum where the collection only begins.
+    assert_eq!(passed.len(), 3 * 8, "{passed:?}");
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! `dump:` against the conformance suite, and against what the real mongodump wrote.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use capstan_endpoint::conformance::{SinkMaker, read_all, sink_conforms, source_conforms};
+use capstan_endpoint::conformance::{SinkMaker, fixtures, read_all, sink_conforms, source_conforms};
 use capstan_endpoint::{
     Adapters, EndpointError, EndpointUrl, PartKey, Sink, Source, SplitTarget, Unit, UnitKind, WritePlan,
 };
@@ -265,4 +267,148 @@ async fn a_time_series_collection_reads_its_buckets_and_a_view_has_no_documents(
 async fn a_path_that_is_not_there_is_missing_and_not_empty() {
     let missing = source(Path::new("/nonexistent/backup")).await.err().unwrap();
     assert!(matches!(missing, EndpointError::Missing { .. }), "{missing}");
+}
+
+/// A finished directory of one collection, written in chunks of ten documents, and its receipt's path without ending.
+async fn finished(root: &Path, chunks: u32) -> (Arc<dyn Sink>, Unit, Vec<capstan_endpoint::ChunkFacts>, PathBuf) {
+    let sink = sink(root, "", "job").await;
+    let unit = Unit::collection(capstan_endpoint::Namespace::new("d", "c"));
+    sink.prepare(&unit, &WritePlan::default()).await.unwrap();
+    let mut facts = Vec::new();
+    for chunk in 0..chunks {
+        let key = PartKey { chunk, generation: 0, token: 1 };
+        let mut writer = sink.open_chunk(&unit, &key, None).await.unwrap();
+        writer.write(fixtures::batch(&fixtures::numbered(10))).await.unwrap();
+        facts.push(writer.seal().await.unwrap());
+    }
+    let folder = std::fs::read_dir(root.join(".capstan/job")).unwrap().next().unwrap().unwrap().path();
+    sink.finish_unit(&unit, &WritePlan::default(), &facts).await.unwrap();
+    (sink, unit, facts, folder)
+}
+
+#[tokio::test]
+async fn a_crash_before_the_move_into_place_is_mended_by_finishing_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, unit, facts, parts) = finished(folder.path(), 1).await;
+    let place = folder.path().join("d/c.bson");
+    let whole = std::fs::read(&place).unwrap();
+
+    // The receipt is durable, and the one sealed part has not become the unit's file yet.
+    std::fs::create_dir(&parts).unwrap();
+    std::fs::rename(&place, parts.join(format!("{}.sealed", facts[0].parts[0].name))).unwrap();
+    sink.prepare(&unit, &WritePlan::default()).await.unwrap();
+    sink.finish_unit(&unit, &WritePlan::default(), &facts).await.unwrap();
+
+    assert_eq!(std::fs::read(&place).unwrap(), whole);
+    assert!(!parts.exists());
+}
+
+#[tokio::test]
+async fn a_crash_before_parts_are_removed_leaves_them_to_the_next_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, unit, facts, parts) = finished(folder.path(), 3).await;
+    let whole = std::fs::read(folder.path().join("d/c.bson")).unwrap();
+    assert_eq!(whole, fixtures::numbered(10).concat().repeat(3));
+
+    std::fs::create_dir(&parts).unwrap();
+    std::fs::write(parts.join("000000-0-1-0.sealed"), b"left over").unwrap();
+    sink.finish_unit(&unit, &WritePlan::default(), &facts).await.unwrap();
+
+    assert_eq!(std::fs::read(folder.path().join("d/c.bson")).unwrap(), whole);
+    assert!(!parts.exists());
+}
+
+#[tokio::test]
+async fn a_part_with_a_flipped_bit_is_found_before_it_becomes_part_of_a_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(folder.path(), "", "job").await;
+    let unit = Unit::collection(capstan_endpoint::Namespace::new("d", "c"));
+    sink.prepare(&unit, &WritePlan::default()).await.unwrap();
+    let mut facts = Vec::new();
+    for chunk in 0..2 {
+        let mut writer = sink.open_chunk(&unit, &PartKey { chunk, generation: 0, token: 1 }, None).await.unwrap();
+        writer.write(fixtures::batch(&fixtures::numbered(10))).await.unwrap();
+        facts.push(writer.seal().await.unwrap());
+    }
+    let parts = std::fs::read_dir(folder.path().join(".capstan/job")).unwrap().next().unwrap().unwrap().path();
+    let part = parts.join(format!("{}.sealed", facts[1].parts[0].name));
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+
+    let lost = sink.finish_unit(&unit, &WritePlan::default(), &facts).await.unwrap_err();
+
+    assert_eq!(lost.class(), capstan_endpoint::ErrorClass::StartOver, "{lost}");
+    assert!(!folder.path().join("d/c.bson").exists());
+}
+
+#[tokio::test]
+async fn a_gzip_dump_of_many_parts_begins_a_range_without_unpacking_what_lies_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(folder.path(), "?gzip=true", "job").await;
+    let unit = Unit::collection(capstan_endpoint::Namespace::new("d", "c"));
+    sink.prepare(&unit, &WritePlan::default()).await.unwrap();
+    let mut facts = Vec::new();
+    for chunk in 0..20 {
+        let mut writer = sink.open_chunk(&unit, &PartKey { chunk, generation: 0, token: 1 }, None).await.unwrap();
+        writer.write(fixtures::batch(&fixtures::numbered(10))).await.unwrap();
+        facts.push(writer.seal().await.unwrap());
+    }
+    sink.finish_unit(&unit, &WritePlan::default(), &facts).await.unwrap();
+    sink.finish_job(std::slice::from_ref(&unit)).await.unwrap();
+
+    let source = source(folder.path()).await.unwrap();
+    let target = SplitTarget { documents: 10, bytes: u64::MAX, chunks_max: 100 };
+    let chunks = source.split(&unit, &target).await.unwrap();
+
+    // Twenty ranges of a file with one member would cost more than the sixteen that are allowed there.
+    assert_eq!(chunks.len(), 20);
+    for chunk in &chunks {
+        let range = &chunk.range.0["documents"];
+        assert_eq!(range["from"], range["member"]["document"], "a range begins with its member");
+    }
+    source_conforms(&*source).await;
+}
+
+#[tokio::test]
+async fn of_two_jobs_that_write_the_same_unit_the_second_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (sink(folder.path(), "", "first").await, sink(folder.path(), "", "second").await);
+    let (unit, plan) = (Unit::collection(capstan_endpoint::Namespace::new("d", "c")), WritePlan::default());
+    let mut facts = Vec::new();
+    for sink in [&first, &second] {
+        sink.prepare(&unit, &plan).await.unwrap();
+        let key = PartKey { chunk: 0, generation: 0, token: 1 };
+        let mut writer = sink.open_chunk(&unit, &key, None).await.unwrap();
+        writer.write(fixtures::batch(&fixtures::numbered(10))).await.unwrap();
+        facts.push(writer.seal().await.unwrap());
+    }
+
+    first.finish_unit(&unit, &plan, &facts[..1]).await.unwrap();
+    let refused = second.finish_unit(&unit, &plan, &facts[1..]).await.unwrap_err();
+
+    assert!(matches!(refused, EndpointError::Occupied { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_range_may_be_the_whole_of_a_unit_in_any_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    let (_, unit, _, _) = finished(&plain, 3).await;
+    sink(&plain, "", "job").await.finish_job(std::slice::from_ref(&unit)).await.unwrap();
+    let whole = capstan_endpoint::Range(serde_json::json!("whole"));
+    for (name, options) in [("again", ""), ("packed", "?gzip=true"), ("a.archive", ""), ("b.archive.gz", "")] {
+        let path = folder.path().join(name);
+        copy(&*source(&plain).await.unwrap(), &*sink(&path, options, "job").await).await;
+        let source = source(&path).await.unwrap();
+        let mut reader = source.read(&unit, &whole, None).await.unwrap();
+        let batch = reader.next().await.unwrap().unwrap();
+        assert_eq!(batch.bytes, fixtures::numbered(10).concat().repeat(3), "{name}");
+        assert!(reader.next().await.unwrap().is_none());
+        let mut rest = source.read(&unit, &whole, Some(&batch.cursor)).await;
+        if let Ok(rest) = &mut rest {
+            assert!(rest.next().await.unwrap().is_none(), "{name}");
+        }
+        assert!(rest.is_ok(), "{name}");
+    }
 }

@@ -27,7 +27,7 @@ pub struct CompareOptions {
     pub readers: usize,
     /// Differences that are listed; all are counted.
     pub listed_max: usize,
-    /// Documents, of both sides together, looked at one by one at the same time (48 bytes each).
+    /// Documents, of both sides together, looked at one by one at the same time (about 100 bytes each at worst).
     pub pairs_max: u64,
     /// Times that both sides are read to look at differing buckets. Beyond, counts are lower bounds and say so.
     pub passes_max: u32,
@@ -37,7 +37,7 @@ pub struct CompareOptions {
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self { readers: 2, listed_max: 100, pairs_max: 2_000_000, passes_max: 8, split: SplitTarget::default() }
+        Self { readers: 2, listed_max: 100, pairs_max: 1_000_000, passes_max: 8, split: SplitTarget::default() }
     }
 }
 

@@ -72,7 +72,11 @@ impl DirectorySink {
     fn look(&self, unit: &Unit) -> Result<Occupancy> {
         for gzip in [false, true] {
             let path = self.documents(unit, gzip);
-            let Ok(about) = path.metadata() else { continue };
+            let about = match path.metadata() {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(EndpointError::from_io(e, "looking up", &path)),
+                Ok(about) => about,
+            };
             let data = DataFile { path, gzip, stored: about.len() };
             if !is_empty(&data)? {
                 let holds = format!("{} of {} bytes", data.path.display(), data.stored);
@@ -114,8 +118,14 @@ impl DirectorySink {
         Ok(())
     }
 
-    fn complete(&self, unit: &Unit, chunks: &[ChunkFacts]) -> Result<()> {
+    fn complete(&self, unit: &Unit, mode: WriteMode, chunks: &[ChunkFacts]) -> Result<()> {
         let (folder, place) = (self.parts(unit), self.documents(unit, self.gzip));
+        // Another job may have put a unit there since this one looked.
+        if mode == WriteMode::FailIfExists && Receipt::read(&folder.path)?.is_none() {
+            if let Occupancy::Occupied { holds } = self.look(unit)? {
+                return Err(EndpointError::Occupied { what: format!("`{}`", unit.namespace), holds });
+            }
+        }
         make_folder(&self.root.join(&unit.namespace.database))?;
         if !self.is_complete(&folder, &place, chunks)? {
             let joined = join(&folder, chunks)?;
@@ -192,10 +202,10 @@ impl Sink for DirectorySink {
         Ok(Box::new(FileChunkWriter::open(self.parts(unit), *part, resume).await?))
     }
 
-    async fn finish_unit(&self, unit: &Unit, _: &WritePlan, chunks: &[ChunkFacts]) -> Result<Vec<SetAside>> {
+    async fn finish_unit(&self, unit: &Unit, plan: &WritePlan, chunks: &[ChunkFacts]) -> Result<Vec<SetAside>> {
         self.checked(unit)?;
-        let (sink, unit, chunks) = (self.clone(), unit.clone(), chunks.to_vec());
-        blocking(&self.place(), move || sink.complete(&unit, &chunks)).await?;
+        let (sink, unit, mode, chunks) = (self.clone(), unit.clone(), plan.mode, chunks.to_vec());
+        blocking(&self.place(), move || sink.complete(&unit, mode, &chunks)).await?;
         Ok(Vec::new())
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn split(path: &Path, target: &SplitTarget) -> Result<Vec<PlannedChun
     let mut documents = PackedDocuments::open(path, Entry::default())?;
     let mut cutter = Cutter::new(target);
     let mut bounded = Cutter::new(&SplitTarget { chunks_max: target.chunks_max.min(RANGES_MAX), ..*target });
-    let mut entries = vec![Entry::default()];
+    let mut entries = Vec::new();
     let mut number = 0;
     while let Some(run) = documents.next_run()? {
         for document in walk(&run.bytes) {
@@ -33,16 +33,14 @@ pub(crate) fn split(path: &Path, target: &SplitTarget) -> Result<Vec<PlannedChun
             bounded.document(number, number + 1, document.len() as u64);
             number += 1;
         }
-        if documents.entry.document > entries[entries.len() - 1].document {
-            entries.push(documents.entry);
-        }
-        if entries.len() > ENTRIES_MAX {
+        entries.append(&mut documents.passed);
+        while entries.len() > ENTRIES_MAX {
             entries = entries.into_iter().step_by(2).collect();
         }
     }
     let stretches = if entries.len() > 1 { cutter.finish() } else { bounded.finish() };
     let chunk = |stretch: crate::cut::Stretch<u64>| {
-        let nearest = entries.partition_point(|entry| entry.document <= stretch.start) - 1;
+        let nearest = entries.partition_point(|entry: &Entry| entry.document <= stretch.start) - 1;
         let range = DocumentRange {
             from: stretch.start,
             to: stretch.end,
@@ -66,6 +64,7 @@ pub(crate) fn read(path: &Path, range: &DocumentRange, (number, entry): (u64, En
         let Some(run) = documents.next_run_before(range.to)? else {
             return Err(documents.ends_early(range.to));
         };
+        documents.passed.clear();
         let cursor = DumpCursor::Document { number: documents.number, member: documents.entry }.into();
         if outlet.put(Batch { bytes: run.bytes, documents: run.documents, cursor }).is_err() {
             return Ok(());
@@ -83,6 +82,7 @@ pub(crate) fn read_whole(path: &Path, (number, entry): (u64, Entry), outlet: &Ou
     let mut documents = PackedDocuments::open(path, entry)?;
     documents.skip_to(number)?;
     while let Some(run) = documents.next_run()? {
+        documents.passed.clear();
         let cursor = DumpCursor::Document { number: documents.number, member: documents.entry }.into();
         if outlet.put(Batch { bytes: run.bytes, documents: run.documents, cursor }).is_err() {
             return Ok(());
@@ -100,6 +100,8 @@ struct PackedDocuments {
     /// The offset, unpacked, of the next document.
     end: u64,
     entry: Entry,
+    /// Members that began with a document, since these were last taken.
+    passed: Vec<Entry>,
 }
 
 impl PackedDocuments {
@@ -108,7 +110,14 @@ impl PackedDocuments {
         let at = MemberStart { compressed: entry.compressed, unpacked: entry.unpacked };
         let reader = GzipReader::new(file, at).map_err(|e| EndpointError::from_io(e, "reading", path))?;
         let stream = DocumentStream::new(reader, path, entry.unpacked);
-        Ok(Self { stream, place: path.display().to_string(), number: entry.document, end: entry.unpacked, entry })
+        Ok(Self {
+            stream,
+            place: path.display().to_string(),
+            number: entry.document,
+            end: entry.unpacked,
+            entry,
+            passed: Vec::new(),
+        })
     }
 
     fn next_run(&mut self) -> Result<Option<Run>> {
@@ -131,6 +140,7 @@ impl PackedDocuments {
             if self.next_run_before(number)?.is_none() {
                 return Err(self.ends_early(number));
             }
+            self.passed.clear();
         }
         Ok(())
     }
@@ -146,6 +156,7 @@ impl PackedDocuments {
         for length in boundaries {
             if let Some(start) = starts.iter().rfind(|start| start.unpacked == at) {
                 self.entry = Entry { compressed: start.compressed, unpacked: at, document: number };
+                self.passed.push(self.entry);
             }
             at += length as u64;
             number += 1;

@@ -242,7 +242,7 @@ fn database_name(folder: &Path) -> Result<String> {
     let name = real.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let namespace = Namespace::new(name, "collection");
     crate::dump::names::check(&namespace, &folder.display().to_string()).map_err(|_| {
-        let reason = format!("the folder `{name}` could not be a database");
+        let reason = format!("the folder `{name}` could not be a database: give it the name of the database it holds");
         EndpointError::damaged(folder.display().to_string(), 0, reason)
     })?;
     Ok(name.into())

@@ -48,7 +48,10 @@ impl DumpSource {
     pub(crate) async fn open(path: PathBuf) -> Result<Self> {
         let unfinished = path.join(WORK);
         if unfinished.exists() {
-            let reason = format!("it is being written, or was left unfinished: `{}` is there", unfinished.display());
+            let reason = format!(
+                "it is being written, or was left unfinished: `{}` is there; resume or cancel that job",
+                unfinished.display()
+            );
             return Err(EndpointError::unsupported("reading this dump", path.display().to_string(), reason));
         }
         Self::open_unfinished(path).await

@@ -48,13 +48,13 @@ pub(crate) fn pack(units: &[PackedUnit], gzip: bool, path: &Path) -> Result<()> 
 /// A file, packed or not.
 enum Out {
     Plain(BufWriter<File>),
-    Packed(GzEncoder<BufWriter<File>>),
+    Packed(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Out {
     fn new(file: File, gzip: bool) -> Self {
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        if gzip { Self::Packed(GzEncoder::new(file, Compression::default())) } else { Self::Plain(file) }
+        if gzip { Self::Packed(Box::new(GzEncoder::new(file, Compression::default()))) } else { Self::Plain(file) }
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
