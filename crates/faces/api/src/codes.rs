@@ -70,6 +70,12 @@ codes! {
     VALUE_OUT_OF_RANGE = "value.out_of_range", Invalid, "a value is out of its range";
     LIMIT_REACHED = "limit.reached", Exhausted, "a stated limit is reached";
     LIMIT_UNKNOWN = "limit.unknown", NotFound, "no such limit is set";
+    JOB_SPEC_INVALID = "job.spec_invalid", Invalid, "the job's specification cannot be done";
+    JOB_UNKNOWN = "job.unknown", NotFound, "no such job";
+    JOB_DIFFERS = "job.differs", Conflict, "another job of this name is going on";
+    JOB_ENDED = "job.ended", Conflict, "the job has ended";
+    JOB_UNFINISHED = "job.unfinished", Conflict, "the job has not ended";
+    JOB_TOO_MANY = "job.too_many", Exhausted, "there are too many jobs";
     RESULT_REFUSED = "result.refused", Invalid, "the result cannot be taken";
     REQUEST_MALFORMED = "request.malformed", Malformed, "the body is not JSON";
     REQUEST_BROKEN_OFF = "request.broken_off", Malformed, "the body broke off";

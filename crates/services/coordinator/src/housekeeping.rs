@@ -30,7 +30,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { session_every: 100_000, keep: 1, held_back_max: 256 << 20 }
+        Self { session_every: 100_000, keep: 2, held_back_max: 256 << 20 }
     }
 }
 

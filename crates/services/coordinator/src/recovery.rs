@@ -75,6 +75,10 @@ pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovere
                 Err(error) => tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over"),
             }
         }
+        if !covered.contains_key(&stream) && tail.first > Position::new(1) {
+            let what = format!("no snapshot of {stream} can be read, and the log before position {} is gone", tail.first);
+            return Err(RecoveryError::Unsound(what));
+        }
         for info in infos.iter().rev() {
             streams.finish(info, None);
         }
