@@ -121,10 +121,11 @@ impl DirectorySink {
     fn complete(&self, unit: &Unit, mode: WriteMode, chunks: &[ChunkFacts]) -> Result<()> {
         let (folder, place) = (self.parts(unit), self.documents(unit, self.gzip));
         // Another job may have put a unit there since this one looked.
-        if mode == WriteMode::FailIfExists && Receipt::read(&folder.path)?.is_none() {
-            if let Occupancy::Occupied { holds } = self.look(unit)? {
-                return Err(EndpointError::Occupied { what: format!("`{}`", unit.namespace), holds });
-            }
+        if mode == WriteMode::FailIfExists
+            && Receipt::read(&folder.path)?.is_none()
+            && let Occupancy::Occupied { holds } = self.look(unit)?
+        {
+            return Err(EndpointError::Occupied { what: format!("`{}`", unit.namespace), holds });
         }
         make_folder(&self.root.join(&unit.namespace.database))?;
         if !self.is_complete(&folder, &place, chunks)? {
