@@ -270,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn operators_of_a_validator_are_not_taken_for_types() {
+        for text in [
+            r#"{"a":{"$regex":"^x","$options":"i"},"b":{"$type":"date"},"c":{"$not":{"$regex":"y"}}}"#,
+            r#"{"$expr":{"$gt":["$a",{"$numberInt":"1"}]},"$jsonSchema":{"bsonType":"object","required":["a"]}}"#,
+            r#"{"a":{"$in":[{"$regularExpression":{"pattern":"x","options":""}},{"$numberLong":"5"}]},"$comment":"c"}"#,
+        ] {
+            assert_eq!(ExtJson::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
     fn what_is_no_document_is_refused() {
         for text in ["", "[]", "1", "{", r#"{"v":{"$oid":"x"}}"#] {
             assert!(ExtJson::parse(text).is_err(), "{text}");
