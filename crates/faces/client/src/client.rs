@@ -200,6 +200,11 @@ impl Client {
         self.jobs.clone()
     }
 
+    /// How long a call that got no answer is repeated.
+    pub(crate) fn retry_for(&self) -> Duration {
+        self.options.retry_for
+    }
+
     /// Sends one ask over the shared stream, again and again while that is safe and may help.
     pub async fn ask(&self, request: Request) -> Result<Answer, Error> {
         if self.options.retry_for.is_zero() {
