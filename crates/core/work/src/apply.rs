@@ -29,7 +29,7 @@ impl WorkState {
             debug_assert!(false, "an event of session {name}, which is not open: {event:?}");
             return;
         };
-        let ended = Applying { session, shared: &mut self.shared, stamp }.event(event);
+        let ended = Applying { session, shared: &mut self.shared, stamp, unsettled: Vec::new() }.event(event);
         if ended {
             self.sessions.remove(name);
         }
@@ -56,6 +56,8 @@ pub(crate) struct Applying<'a> {
     pub session: &'a mut Session,
     pub shared: &'a mut Shared,
     pub stamp: Stamp,
+    /// Groups whose standing has changed, so that what waits for them is to be looked at again.
+    pub unsettled: Vec<u32>,
 }
 
 impl Applying<'_> {
@@ -123,12 +125,15 @@ impl Applying<'_> {
             Event::GateHeld { group, gate } => {
                 let place = self.session.groups.place(&GroupKey::Named(group.clone()));
                 let group = self.session.groups.at_mut(place);
+                group.opened.remove(gate);
                 group.gates.insert(gate.clone());
                 group.filled = true;
             }
             Event::GateOpened { group, gate } => {
                 let place = self.session.groups.place(&GroupKey::Named(group.clone()));
-                self.session.groups.at_mut(place).gates.remove(gate);
+                let group = self.session.groups.at_mut(place);
+                group.gates.remove(gate);
+                group.opened.insert(gate.clone());
                 self.settle_group(place);
             }
             Event::SessionPaused { immediate, reason } => self.pause(*immediate, reason),
@@ -137,6 +142,7 @@ impl Applying<'_> {
             Event::SessionClosed => self.session.mode = Mode::Closed,
             Event::ExpiriesSeen => self.session.unseen_expiries = 0,
         }
+        self.settle_waiters();
         self.open_undo_items();
         self.place_turn();
         self.session.mode == Mode::Deleted && self.session.ghosts.is_empty()

@@ -31,9 +31,11 @@ pub(crate) struct Group {
     pub key: GroupKey,
     /// Gates that are held.
     pub gates: BTreeSet<GateName>,
+    /// Gates that were opened: opening one again is no mistake.
+    pub opened: BTreeSet<GateName>,
     /// Items in it that are not completed.
     pub unfinished: u64,
-    /// Of those, failed or cancelled ones.
+    /// Of those, failed, cancelled and blocked ones.
     pub broken: u64,
     /// It has held an item or a gate.
     pub filled: bool,
@@ -69,6 +71,7 @@ impl Groups {
         self.list.push(Group {
             key: key.clone(),
             gates: BTreeSet::new(),
+            opened: BTreeSet::new(),
             unfinished: 0,
             broken: 0,
             filled: false,

@@ -117,7 +117,7 @@ impl Session {
             let (mut unfinished, mut broken) = (0, 0);
             for (_, item) in members {
                 unfinished += u64::from(item.state != ItemState::Completed);
-                broken += u64::from(matches!(item.state, ItemState::Failed | ItemState::Cancelled));
+                broken += u64::from(item.state.breaks_groups());
             }
             if (unfinished, broken) != (group.unfinished, group.broken) {
                 let what = format!(
@@ -132,7 +132,12 @@ impl Session {
         }
         for (_, item) in self.items.iter() {
             let open = item.waits_for().iter().any(|place| !self.groups.at(*place).emptied);
+            let broken =
+                open && item.waits_for().iter().map(|p| self.groups.at(*p)).any(|g| !g.emptied && g.broken > 0);
             let waits = matches!(item.state, ItemState::Waiting | ItemState::Blocked);
+            if waits && broken != (item.state == ItemState::Blocked) {
+                return self.broken("W10", format!("item {:?} is {:?}, broken: {broken}", item.body.id(), item.state));
+            }
             if waits != open && !matches!(item.state, ItemState::Cancelled | ItemState::Dormant) {
                 return self.broken(
                     "W10",

@@ -53,6 +53,11 @@ impl ItemState {
         }
     }
 
+    /// Whether a group that holds it is not emptied by the passing of time.
+    pub const fn breaks_groups(self) -> bool {
+        matches!(self, Self::Blocked | Self::Failed | Self::Cancelled)
+    }
+
     /// Whether nothing more happens to it by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled)

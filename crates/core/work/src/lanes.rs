@@ -36,10 +36,12 @@ pub(crate) struct Lane {
 struct Entry(u64);
 
 const PLACE_BITS: u32 = 24;
+/// What of a place an entry holds. When it comes round, entries of the round before must not seem true again.
+pub(crate) const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
 
 impl Entry {
     fn new(number: u64, queued: u64) -> Self {
-        Self(number << PLACE_BITS | queued & ((1 << PLACE_BITS) - 1))
+        Self(number << PLACE_BITS | queued & PLACE_MASK)
     }
 
     fn number(self) -> u64 {
@@ -94,6 +96,13 @@ impl Lanes {
         lane.stale += 1;
         lane.drop_stale_head(place, priority, items);
         if lane.stale > lane.ready + 1_024 {
+            lane.drop_stale(place, items);
+        }
+    }
+
+    /// Drops every entry that is nobody's true place.
+    pub fn forget_stale(&mut self, items: &Items) {
+        for (place, lane) in (0..).zip(&mut self.list).filter(|(_, lane)| lane.stale > 0) {
             lane.drop_stale(place, items);
         }
     }

@@ -60,6 +60,8 @@ struct GroupRow {
     emptied: bool,
     #[n(4)]
     waits_for: Vec<u32>,
+    #[n(5)]
+    opened: Vec<GateName>,
 }
 
 /// Rows that do not make a session.
@@ -330,6 +332,7 @@ impl Session {
                     filled: group.filled,
                     emptied: group.emptied,
                     waits_for: group.waits_for.iter().copied().collect(),
+                    opened: group.opened.iter().cloned().collect(),
                 })
                 .collect(),
             workers,
@@ -362,6 +365,7 @@ impl Session {
             group.filled = row.filled;
             group.emptied = row.emptied;
             group.waits_for = row.waits_for.into_iter().collect();
+            group.opened = row.opened.into_iter().collect();
         }
         session.workers = header.workers.into_iter().collect();
         for (token, ghost) in header.ghosts {
@@ -379,7 +383,7 @@ impl Session {
         for place in item.groups() {
             let group = self.groups.at_mut(*place);
             group.unfinished += u64::from(item.state != ItemState::Completed);
-            group.broken += u64::from(matches!(item.state, ItemState::Failed | ItemState::Cancelled));
+            group.broken += u64::from(item.state.breaks_groups());
         }
         for place in item.waits_for() {
             let group = self.groups.at_mut(*place);

@@ -21,6 +21,8 @@ pub struct ItemView {
     pub body: ItemBody,
     /// Its state.
     pub state: ItemState,
+    /// The group that will not be empty, if it is blocked.
+    pub blocked_by: Option<String>,
     /// Why its lease was taken back, if it was.
     pub revoked: Option<Box<str>>,
     /// Who holds it, or, once it is completed, who completed it.
@@ -219,7 +221,13 @@ impl Session {
     }
 
     pub(crate) fn item_view(&self, number: u64) -> ItemView {
-        self.item(number).view(&self.name, number)
+        let item = self.item(number);
+        let mut view = item.view(&self.name, number);
+        if item.state == ItemState::Blocked {
+            let mut groups = item.waits_for().iter().map(|place| self.groups.at(*place));
+            view.blocked_by = groups.find(|g| !g.emptied && g.broken > 0).map(|group| group.key.to_string());
+        }
+        view
     }
 
     fn worker_views(&self) -> Vec<WorkerView> {
@@ -260,6 +268,7 @@ impl Item {
             number,
             body: self.body.clone(),
             state: self.state,
+            blocked_by: None,
             revoked: lease.and_then(|lease| lease.revoked.as_ref()).map(|revoked| revoked.reason.clone()),
             worker: lease.map(|lease| &lease.worker).or(completed_by.map(|past| &past.worker)).cloned(),
             token: lease.map(|lease| lease.token),

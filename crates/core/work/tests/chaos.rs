@@ -17,6 +17,11 @@ const GROUPS: [&str; 4] = ["g0", "g1", "g2", "g3"];
 const KINDS: [&str; 3] = ["dump", "restore", "index"];
 const LIMITS: [&str; 3] = ["host:db1", "dump", "global"];
 
+/// Lives per property; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
+}
+
 /// One step: what to do, and bytes to choose with.
 type Step = [u8; 7];
 
@@ -86,7 +91,7 @@ impl Life {
 
     fn do_command(&mut self, command: &Command) {
         self.world.settle();
-        let before = portrait_if_refusable(&self.world.work);
+        let before = portrait(&self.world.work);
         match self.world.perform_now(command) {
             Ok(Answer::Granted(grants)) => {
                 for grant in &grants {
@@ -260,10 +265,6 @@ impl Life {
     }
 }
 
-fn portrait_if_refusable(work: &WorkState) -> world::portrait::Portrait {
-    portrait(work)
-}
-
 fn new_item(a: u8, b: u8, c: u8, d: u8) -> NewItem {
     NewItem {
         kind: kind(pick(&KINDS, b)),
@@ -346,7 +347,7 @@ fn grantable(work: &WorkState, acquire: &Acquire) -> Vec<(SessionName, String)> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     /// W1 to W10 after every step: the crate's own checker and the ledger look each time.
     #[test]

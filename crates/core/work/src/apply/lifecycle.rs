@@ -53,8 +53,8 @@ impl Applying<'_> {
     pub(super) fn cancel_item(&mut self, number: u64) {
         let was = self.session.item(number).state;
         self.leave_place(number, ItemState::Cancelled);
-        // A failed item has broken its groups already, and an undo item belongs to none.
-        if !matches!(was, ItemState::Failed | ItemState::Dormant) {
+        // A failed or blocked item has broken its groups already, and an undo item belongs to none.
+        if !was.breaks_groups() && was != ItemState::Dormant {
             self.break_groups(number);
         }
     }
@@ -79,7 +79,7 @@ impl Applying<'_> {
             self.leave_place(number, ItemState::Cancelled);
         }
         let groups = self.session.item(number).groups().to_vec();
-        let broken = matches!(state, ItemState::Failed | ItemState::Cancelled);
+        let broken = state.breaks_groups();
         self.adopt_children(number);
         if let Some(item) = self.session.items.remove(number) {
             self.session.counts.leave(&item);

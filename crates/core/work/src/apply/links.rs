@@ -30,7 +30,7 @@ impl Applying<'_> {
             self.session.groups.at_mut(place).filled = true;
             let Some(item) = self.session.items.get(number) else { continue };
             family.extend(item.run.iter().flat_map(|run| &run.children));
-            broken += u64::from(matches!(item.state, ItemState::Failed | ItemState::Cancelled));
+            broken += u64::from(item.state.breaks_groups());
             if item.state != ItemState::Completed {
                 let waits = item.waits_for().to_vec();
                 self.join(number, place);
@@ -51,52 +51,53 @@ impl Applying<'_> {
         }
     }
 
-    /// An item failed or was cancelled: what waits for it is blocked.
+    /// An item failed, was cancelled or is blocked: what waits for it is blocked.
     pub(super) fn break_groups(&mut self, number: u64) {
         for place in self.session.item(number).groups().to_vec() {
             let group = self.session.groups.at_mut(place);
             group.broken += 1;
             // Only the first one changes anything for those that wait.
             if group.broken == 1 {
-                self.settle_waiters(place);
+                self.unsettled.push(place);
             }
         }
     }
 
-    /// A failed item goes on: what waits for it waits again.
+    /// A failed or blocked item goes on: what waits for it waits again.
     pub(super) fn mend_groups(&mut self, number: u64) {
         for place in self.session.item(number).groups().to_vec() {
             self.mend_group(place);
         }
     }
 
-    /// A group holds one failed or cancelled item less.
+    /// A group holds one item less that breaks it.
     pub(super) fn mend_group(&mut self, place: u32) {
         let group = self.session.groups.at_mut(place);
         group.broken -= 1;
         if group.broken == 0 {
-            self.settle_waiters(place);
+            self.unsettled.push(place);
         }
     }
 
     /// Lets go of everything that waits for a group, if it is empty now.
     pub(super) fn settle_group(&mut self, place: u32) {
         if self.session.groups.at_mut(place).empties() {
-            self.settle_waiters(place);
-            self.session.groups.at_mut(place).waiters = Vec::new();
+            self.unsettled.push(place);
         }
     }
 
-    /// Looks again at everything that waits for a group.
-    fn settle_waiters(&mut self, place: u32) {
-        for number in self.session.groups.at(place).waiters.clone() {
-            let waits = self
-                .session
-                .items
-                .get(number)
-                .is_some_and(|item| matches!(item.state, ItemState::Waiting | ItemState::Blocked));
-            if waits {
-                self.settle(number);
+    /// Looks again at everything that waits for a group whose standing has changed, and at what waits for that.
+    ///
+    /// A list and not a recursion: chains may be long. It ends because groups never wait for each other.
+    pub(super) fn settle_waiters(&mut self) {
+        while let Some(place) = self.unsettled.pop() {
+            let group = self.session.groups.at_mut(place);
+            let waiters = if group.emptied { std::mem::take(&mut group.waiters) } else { group.waiters.clone() };
+            for number in waiters {
+                let waits = |item: &super::Item| matches!(item.state, ItemState::Waiting | ItemState::Blocked);
+                if self.session.items.get(number).is_some_and(waits) {
+                    self.settle(number);
+                }
             }
         }
     }

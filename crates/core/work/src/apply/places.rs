@@ -3,6 +3,7 @@
 use super::{Applying, Due, GroupKey, Item, ItemState, Session};
 use crate::body::ItemBody;
 use crate::command::WaitsFor;
+use crate::lanes::PLACE_MASK;
 use capstan_ids::{Millis, SessionName};
 
 impl Applying<'_> {
@@ -71,11 +72,17 @@ impl Applying<'_> {
 
     /// Puts an unleased, unfinished item where it belongs now.
     pub(super) fn settle(&mut self, number: u64) {
-        if let Some(state) = self.awaited(number) {
-            self.session.change(number, |item| item.state = state);
-            return;
+        let was = self.session.item(number).state;
+        let awaited = self.awaited(number);
+        match awaited {
+            Some(state) => self.session.change(number, |item| item.state = state),
+            None => self.requeue(number),
         }
-        self.requeue(number);
+        match (was == ItemState::Blocked, awaited == Some(ItemState::Blocked)) {
+            (false, true) => self.break_groups(number),
+            (true, false) => self.mend_groups(number),
+            (false, false) | (true, true) => {}
+        }
     }
 
     /// Queues an item that waits for nothing but, perhaps, a time.
@@ -104,6 +111,9 @@ impl Applying<'_> {
     pub(super) fn enqueue(&mut self, number: u64) {
         let queued = self.session.queued;
         self.session.queued += 1;
+        if queued & PLACE_MASK == 0 {
+            self.session.lanes.forget_stale(&self.session.items);
+        }
         self.session.change(number, |item| {
             item.state = ItemState::Ready;
             item.queued = queued;

@@ -94,7 +94,7 @@ impl WorkState {
         let grants = live.iter().filter_map(|(session, number)| {
             let item = self.sessions.get(session)?.items.get(*number)?;
             let run = item.run.as_ref()?;
-            let lease = run.lease.as_ref()?;
+            let lease = run.lease.as_ref().filter(|lease| lease.revoked.is_none())?;
             Some(Grant {
                 session: session.clone(),
                 body: item.body.clone(),
@@ -108,7 +108,8 @@ impl WorkState {
                 created: item.created,
             })
         });
-        Some(grants.collect())
+        // Who holds only what was taken back asks anew: it would be told to stop at its next call.
+        Some(grants.collect()).filter(|grants: &Vec<Grant>| !grants.is_empty())
     }
 
     fn pick_item(&self, acquire: &Acquire, id: &ItemId) -> Result<Result<(&Session, u64), NoWork>, Rejection> {
@@ -164,22 +165,33 @@ impl WorkState {
         picked
     }
 
-    /// Why there is nothing, as precisely as one session lets it be said.
+    /// Why there is nothing: what comes soonest, over all the sessions that were asked.
     fn no_work(&self, acquire: &Acquire) -> NoWork {
-        let [name] = acquire.sessions.as_slice() else { return self.no_work_anywhere() };
-        let Some(session) = self.live_session(name) else { return NoWork::Empty };
-        match session.mode {
+        let asked: Vec<&Session> = if acquire.sessions.is_empty() {
+            self.sessions.values().map(|session| &**session).filter(|session| session.mode != Mode::Deleted).collect()
+        } else {
+            acquire.sessions.iter().filter_map(|name| self.live_session(name)).collect()
+        };
+        let reasons = asked.into_iter().map(|session| session.no_work(acquire));
+        reasons.reduce(sooner).unwrap_or(NoWork::Empty)
+    }
+}
+
+impl Session {
+    /// Why this session has nothing.
+    fn no_work(&self, acquire: &Acquire) -> NoWork {
+        match self.mode {
             Mode::Paused(_) => return NoWork::Paused,
             Mode::Cancelled(_) | Mode::Closed | Mode::Deleted => return NoWork::Ended,
             Mode::Running => {}
         }
-        let counts = &session.counts;
+        let counts = &self.counts;
         let waiting = counts.of(ItemState::Waiting) + counts.of(ItemState::Delayed);
         let failed = counts.of(ItemState::Failed);
         if counts.total() == 0 {
             NoWork::Empty
         } else if counts.of(ItemState::Ready) > 0 {
-            let wanted = session.lanes.iter().any(|(_, lane)| lane.ready() > 0 && wants(acquire, &lane.kind));
+            let wanted = self.lanes.iter().any(|(_, lane)| lane.ready() > 0 && wants(acquire, &lane.kind));
             if wanted { NoWork::AtLimit } else { NoWork::OtherKinds }
         } else if counts.of(ItemState::Assigned) > 0 {
             NoWork::HeldByOthers { assigned: counts.of(ItemState::Assigned) }
@@ -191,21 +203,34 @@ impl WorkState {
             NoWork::AllDone
         }
     }
+}
 
-    fn no_work_anywhere(&self) -> NoWork {
-        let of = |state: ItemState| self.sessions.values().map(|session| session.counts.of(state)).sum::<u64>();
-        let (ready, assigned, waiting) =
-            (of(ItemState::Ready), of(ItemState::Assigned), of(ItemState::Waiting) + of(ItemState::Delayed));
-        if ready > 0 {
-            NoWork::AtLimit
-        } else if assigned > 0 {
-            NoWork::HeldByOthers { assigned }
-        } else if waiting > 0 {
-            NoWork::NotYet { waiting }
-        } else if self.sessions.values().all(|session| session.counts.total() == 0) {
-            NoWork::Empty
-        } else {
-            NoWork::AllDone
+/// Of two reasons the one that ends sooner by itself; numbers add up.
+fn sooner(one: NoWork, other: NoWork) -> NoWork {
+    let rank = |why: &NoWork| match why {
+        NoWork::AtLimit => 0,
+        NoWork::HeldByOthers { .. } => 1,
+        NoWork::NotYet { .. } => 2,
+        NoWork::OtherKinds => 3,
+        NoWork::Paused => 4,
+        NoWork::Failed { .. } => 5,
+        NoWork::ItemNotPending(..) => 6,
+        NoWork::AllDone => 7,
+        NoWork::Ended => 8,
+        NoWork::Empty => 9,
+    };
+    match (one, other) {
+        (NoWork::HeldByOthers { assigned: a }, NoWork::HeldByOthers { assigned: b }) => {
+            NoWork::HeldByOthers { assigned: a + b }
+        }
+        (NoWork::NotYet { waiting: a }, NoWork::NotYet { waiting: b }) => NoWork::NotYet { waiting: a + b },
+        (NoWork::Failed { failed: a }, NoWork::Failed { failed: b }) => NoWork::Failed { failed: a + b },
+        (one, other) => {
+            if rank(&one) <= rank(&other) {
+                one
+            } else {
+                other
+            }
         }
     }
 }

@@ -69,9 +69,12 @@ impl WorkState {
 
 fn hold_gates(session: &Session, gates: &Gates, events: &mut Vec<Event>) -> Result<(), Rejection> {
     for (group, gate) in gates {
-        let key = GroupKey::Named(group.clone());
-        if session.groups.find(&key).is_some_and(|place| session.groups.at(place).emptied) {
+        let known = session.groups.find(&GroupKey::Named(group.clone())).map(|place| session.groups.at(place));
+        if known.is_some_and(|known| known.emptied) {
             return Err(Rejection::GroupComplete(group.to_string()));
+        }
+        if known.is_none_or(|known| !known.gates.contains(gate)) {
+            bounds::check_gates(session, known, gates.len())?;
         }
         events.push(Event::GateHeld { group: group.clone(), gate: gate.clone() });
     }

@@ -1,8 +1,10 @@
 //! Stated limits on what comes in. docs/limits.md lists them.
 
 use crate::command::NewItem;
+use crate::groups::Group;
 use crate::policy::{Attempts, Backoff, Policy, PolicyChange};
 use crate::rejection::Rejection;
+use crate::session::Session;
 use capstan_ids::Millis;
 
 /// Items of one command.
@@ -27,6 +29,8 @@ const GROUPS_MAX: usize = 16;
 const WAITS_MAX: usize = 64;
 /// Limits of one item, beside its kind and `global`.
 const ITEM_LIMITS_MAX: usize = 8;
+/// Gates of one group, held or opened.
+const GATES_MAX: usize = 1_000;
 /// Groups of one session.
 pub(crate) const SESSION_GROUPS_MAX: usize = 1_000_000;
 /// Names that leases of one session count against.
@@ -80,6 +84,20 @@ pub(crate) fn check_item(item: &NewItem) -> Result<(), Rejection> {
     }
     if item.undo && !item.groups.is_empty() {
         return Err(out_of_range("groups", "none for an undo item, which belongs to no group", item.groups.len()));
+    }
+    Ok(())
+}
+
+/// Whether a group, known or new, takes `more` gates.
+pub(crate) fn check_gates(session: &Session, group: Option<&Group>, more: usize) -> Result<(), Rejection> {
+    let gates = group.map_or(0, |group| group.gates.len() + group.opened.len());
+    if gates + more > GATES_MAX {
+        let advice = "use several groups";
+        return Err(Rejection::LimitReached { what: "gates of one group", limit: GATES_MAX as u64, advice });
+    }
+    if group.is_none() && session.groups.len() + more > SESSION_GROUPS_MAX {
+        let (what, advice) = ("groups in one session", "use several sessions");
+        return Err(Rejection::LimitReached { what, limit: SESSION_GROUPS_MAX as u64, advice });
     }
     Ok(())
 }

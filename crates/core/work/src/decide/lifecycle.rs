@@ -120,7 +120,10 @@ impl WorkState {
         match session.groups.find(&GroupKey::Named(group.clone())).map(|place| session.groups.at(place)) {
             Some(known) if known.emptied => Err(Rejection::GroupComplete(group.to_string())),
             Some(known) if known.gates.contains(gate) => Ok(Decision::answered(Answer::Done)),
-            _ => Ok(Decision::done(name, Event::GateHeld { group: group.clone(), gate: gate.clone() })),
+            known => {
+                bounds::check_gates(session, known, 1)?;
+                Ok(Decision::done(name, Event::GateHeld { group: group.clone(), gate: gate.clone() }))
+            }
         }
     }
 
@@ -132,10 +135,13 @@ impl WorkState {
     ) -> Result<Decision, Rejection> {
         let session = self.open(name)?;
         let known = session.groups.find(&GroupKey::Named(group.clone())).map(|place| session.groups.at(place));
-        if known.is_some_and(|known| known.gates.contains(gate)) {
-            return Ok(Decision::done(name, Event::GateOpened { group: group.clone(), gate: gate.clone() }));
+        match known {
+            Some(known) if known.gates.contains(gate) => {
+                Ok(Decision::done(name, Event::GateOpened { group: group.clone(), gate: gate.clone() }))
+            }
+            Some(known) if known.opened.contains(gate) => Ok(Decision::answered(Answer::Done)),
+            _ => Err(Rejection::GateUnknown { session: name.clone(), group: group.clone(), gate: gate.clone() }),
         }
-        Err(Rejection::GateUnknown { session: name.clone(), group: group.clone(), gate: gate.clone() })
     }
 
     pub(super) fn decide_pause(

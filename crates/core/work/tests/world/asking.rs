@@ -6,7 +6,7 @@ use capstan_work::{
 };
 
 pub fn session(name: &str) -> SessionName {
-    SessionName::new(name).unwrap()
+    SessionName::new(name).expect("a valid name")
 }
 
 pub fn shop() -> SessionName {
@@ -14,35 +14,35 @@ pub fn shop() -> SessionName {
 }
 
 pub fn worker(name: &str) -> WorkerId {
-    WorkerId::new(name).unwrap()
+    WorkerId::new(name).expect("a valid name")
 }
 
 pub fn id(name: &str) -> ItemId {
-    ItemId::new(name).unwrap()
+    ItemId::new(name).expect("a valid name")
 }
 
 pub fn group(name: &str) -> GroupName {
-    GroupName::new(name).unwrap()
+    GroupName::new(name).expect("a valid name")
 }
 
 pub fn gate(name: &str) -> GateName {
-    GateName::new(name).unwrap()
+    GateName::new(name).expect("a valid name")
 }
 
 pub fn limit(name: &str) -> LimitName {
-    LimitName::new(name).unwrap()
+    LimitName::new(name).expect("a valid name")
 }
 
 pub fn kind(name: &str) -> Kind {
-    Kind::new(name).unwrap()
+    Kind::new(name).expect("a valid name")
 }
 
 pub fn key(name: &str) -> IdempotencyKey {
-    IdempotencyKey::new(name).unwrap()
+    IdempotencyKey::new(name).expect("a valid name")
 }
 
 pub fn most(value: u32) -> LimitValue {
-    LimitValue::new(value).unwrap()
+    LimitValue::new(value).expect("1 to 4,096")
 }
 
 pub const fn secs(seconds: u64) -> Millis {

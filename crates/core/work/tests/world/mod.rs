@@ -3,7 +3,7 @@
 //! Every command is preceded by what is due, and followed by a check of every promise: once by the crate's own
 //! checker, and once by a [`Ledger`] that reads nothing but the events.
 
-#![allow(dead_code, reason = "each test file uses its part of the world")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part of the world")]
 
 pub mod asking;
 pub mod ledger;
