@@ -1,6 +1,8 @@
 //! Extended JSON text to BSON and back, against the bson crate and by hand.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail as tests do")]
 
+mod shared;
+
 use bson::oid::ObjectId;
 use bson::raw::RawDocument;
 use bson::spec::BinarySubtype;
@@ -262,25 +264,15 @@ fn nesting_has_a_limit_and_so_has_a_document() {
 
 #[test]
 fn the_hard_values_come_through_unchanged() {
-    let Some(data) = shared_data() else { return };
+    let Some(types) = shared::data("the_hard_values_come_through_unchanged", "dump/types") else { return };
     for file in ["values", "ids", "checked"] {
-        let bytes = std::fs::read(data.join("dump/types").join(file).with_extension("bson")).unwrap();
+        let bytes = std::fs::read(types.join(file).with_extension("bson")).unwrap();
         for document in capstan_endpoint::bson_frames::walk(&bytes) {
             let text = written(document);
             let back = parsed(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert!(back == document, "{text}");
         }
     }
-}
-
-/// Data that is not part of the project; where it is absent there is nothing to compare with.
-fn shared_data() -> Option<std::path::PathBuf> {
-    let root = std::env::var_os("CAPSTAN_SHARED").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(4).unwrap().join("shared"),
-        std::path::PathBuf::from,
-    );
-    let data = root.join("data");
-    data.is_dir().then_some(data)
 }
 
 fn scalars() -> impl Strategy<Value = Bson> {

@@ -12,8 +12,10 @@
 //! ```
 
 mod base64;
+mod characters;
 mod date;
 mod documents;
+mod form;
 mod layout;
 mod parse;
 mod sink;

@@ -7,22 +7,22 @@
 
 use super::base64;
 use super::date;
-use super::parse::{DOCUMENT, DOUBLE, INT32, INT64, STRING, TextError};
+use super::form::{Field, Form};
+use super::parse::{DOUBLE, INT32, INT64, TextError};
 use std::borrow::Cow;
-use std::ops::Range;
 
-const BINARY: u8 = 0x05;
+pub(super) const BINARY: u8 = 0x05;
 const UNDEFINED: u8 = 0x06;
-const OBJECT_ID: u8 = 0x07;
-const BOOLEAN: u8 = 0x08;
-const DATE: u8 = 0x09;
-const REGEX: u8 = 0x0b;
-const DB_POINTER: u8 = 0x0c;
-const CODE: u8 = 0x0d;
-const SYMBOL: u8 = 0x0e;
-const CODE_WITH_SCOPE: u8 = 0x0f;
-const TIMESTAMP: u8 = 0x11;
-const DECIMAL128: u8 = 0x13;
+pub(super) const OBJECT_ID: u8 = 0x07;
+pub(super) const BOOLEAN: u8 = 0x08;
+pub(super) const DATE: u8 = 0x09;
+pub(super) const REGEX: u8 = 0x0b;
+pub(super) const DB_POINTER: u8 = 0x0c;
+pub(super) const CODE: u8 = 0x0d;
+pub(super) const SYMBOL: u8 = 0x0e;
+pub(super) const CODE_WITH_SCOPE: u8 = 0x0f;
+pub(super) const TIMESTAMP: u8 = 0x11;
+pub(super) const DECIMAL128: u8 = 0x13;
 const MAX_KEY: u8 = 0x7f;
 const MIN_KEY: u8 = 0xff;
 
@@ -60,8 +60,8 @@ pub(super) fn begins(name: &[u8]) -> bool {
 /// What does not fit in a `$` form.
 #[derive(Debug)]
 pub(super) struct Misfit {
-    expected: Cow<'static, str>,
-    found: String,
+    pub(super) expected: Cow<'static, str>,
+    pub(super) found: String,
 }
 
 impl Misfit {
@@ -249,144 +249,6 @@ fn db_pointer(form: &Form<'_>) -> Result<Bytes, Misfit> {
         return Err(misfit());
     }
     Ok(Bytes::Long([name.value, id.value].concat()))
-}
-
-/// The first fields of a document that this parser has written, and how many there are.
-struct Form<'a> {
-    fields: [Field<'a>; 2],
-    count: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Field<'a> {
-    tag: u8,
-    name: &'a [u8],
-    value: &'a [u8],
-}
-
-impl<'a> Form<'a> {
-    /// The bytes are our own: their lengths and terminators are right.
-    fn of(document: &'a [u8]) -> Self {
-        let mut form = Self { fields: [Field::default(); 2], count: 0 };
-        let mut at = 4;
-        while document[at] != 0 {
-            let name_end = at + 1 + document[at + 1..].iter().position(|b| *b == 0).expect("a name ends in zero");
-            let value = name_end + 1..name_end + 1 + value_length(document[at], &document[name_end + 1..]);
-            if let Some(room) = form.fields.get_mut(form.count) {
-                *room = Field {
-                    tag: document[at],
-                    name: &document[at + 1..name_end],
-                    value: &document[Range::clone(&value)],
-                };
-            }
-            form.count += 1;
-            at = value.end;
-        }
-        form
-    }
-
-    fn field(&self, index: usize) -> Field<'a> {
-        self.fields[index]
-    }
-
-    /// The value of a form that has one field.
-    fn single(&self) -> Result<Field<'a>, Misfit> {
-        if self.count == 1 {
-            return Ok(self.fields[0]);
-        }
-        let name = String::from_utf8_lossy(self.fields[0].name);
-        Err(Misfit {
-            expected: format!("{name} and nothing beside it").into(),
-            found: format!("{} fields", self.count),
-        })
-    }
-
-    /// The values of a form that has these two fields, in either order.
-    fn pair(&self, one: &[u8], other: &[u8]) -> Option<(Field<'a>, Field<'a>)> {
-        let [first, second] = self.fields;
-        match self.count {
-            2 if first.name == one && second.name == other => Some((first, second)),
-            2 if first.name == other && second.name == one => Some((second, first)),
-            _ => None,
-        }
-    }
-
-    fn misfit(&self, expected: &'static str) -> Misfit {
-        let shown = match self.fields[0].string() {
-            Some(text) => format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(40)])),
-            None => format!("a value of BSON type {:#04x}", self.fields[0].tag),
-        };
-        Misfit { expected: expected.into(), found: shown }
-    }
-}
-
-impl<'a> Field<'a> {
-    fn is(&self, tag: u8, value: &[u8]) -> bool {
-        self.tag == tag && self.value == value
-    }
-
-    fn string(&self) -> Option<&'a [u8]> {
-        (self.tag == STRING).then(|| &self.value[4..self.value.len() - 1])
-    }
-
-    fn document(&self) -> Option<&'a [u8]> {
-        (self.tag == DOCUMENT).then_some(self.value)
-    }
-
-    fn integer(&self) -> Option<i64> {
-        match self.tag {
-            INT32 => Some(i32::from_le_bytes(self.value.try_into().ok()?).into()),
-            INT64 => Some(i64::from_le_bytes(self.value.try_into().ok()?)),
-            _ => None,
-        }
-    }
-
-    /// An integer, or the text of one.
-    fn number_or_text(&self) -> Option<i64> {
-        match self.string() {
-            // Rust would take a plus.
-            Some(text) if text.first() != Some(&b'+') => std::str::from_utf8(text).ok()?.parse().ok(),
-            Some(_) => None,
-            None => self.integer(),
-        }
-    }
-
-    fn double(&self) -> Option<f64> {
-        match self.string() {
-            Some(b"NaN") => Some(f64::NAN),
-            Some(b"Infinity") => Some(f64::INFINITY),
-            Some(b"-Infinity") => Some(f64::NEG_INFINITY),
-            // Rust would also take `inf` and other words; too large a number is none.
-            Some(text) if text.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
-                std::str::from_utf8(text).ok()?.parse().ok().filter(|n: &f64| n.is_finite())
-            }
-            Some(_) => None,
-            None if self.tag == DOUBLE => Some(f64::from_le_bytes(self.value.try_into().ok()?)),
-            None => self.integer().map(|n| n as f64),
-        }
-    }
-}
-
-/// How long the value of a type is that begins here. Only types that this parser writes.
-fn value_length(tag: u8, value: &[u8]) -> usize {
-    let prefix = || u32::from_le_bytes(*value.first_chunk().expect("a length has four bytes")) as usize;
-    match tag {
-        BOOLEAN => 1,
-        INT32 => 4,
-        DOUBLE | DATE | TIMESTAMP | INT64 => 8,
-        OBJECT_ID => 12,
-        DECIMAL128 => 16,
-        STRING | CODE | SYMBOL => 4 + prefix(),
-        BINARY => 5 + prefix(),
-        DB_POINTER => 4 + prefix() + 12,
-        DOCUMENT | 0x04 | CODE_WITH_SCOPE => prefix(),
-        REGEX => {
-            let text = |bytes: &[u8]| 1 + bytes.iter().position(|b| *b == 0).expect("a regex part ends in zero");
-            let pattern = text(value);
-            pattern + text(&value[pattern..])
-        }
-        _ => 0,
-    }
 }
 
 fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
