@@ -102,6 +102,6 @@ impl Problem {
 
     /// A fault of this program; the log says which.
     pub fn internal() -> Self {
-        Self::new(&codes::SERVER_INTERNAL, "the server has a fault; its log says more under this request's id")
+        Self::new(&codes::SERVER_INTERNAL, "the server has a fault; its log says more")
     }
 }

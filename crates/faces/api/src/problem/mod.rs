@@ -2,7 +2,8 @@
 
 mod class;
 mod door;
-
+mod failure;
+mod job;
 mod json;
 mod rejection;
 

@@ -1,0 +1,130 @@
+//! The schemas, taken from the types that are read and written.
+
+use crate::console;
+use crate::health::Readiness;
+use crate::v1::watch::ChangeShape;
+use crate::v1::{Counted, Done, items, leases};
+use crate::wire::{item, lease, policy, session};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+/// Every named schema.
+pub fn all() -> Value {
+    let mut schemas = Schemas::default();
+    schemas.add::<item::ItemSpec>();
+    schemas.add::<item::GateSpec>();
+    schemas.add::<item::ItemShape<'_>>();
+    schemas.add::<item::Progress>();
+    schemas.add::<items::BatchSpec>();
+    schemas.add::<items::AddedAnswer>();
+    schemas.add::<items::BatchAnswer>();
+    schemas.add::<items::PrioritySpec>();
+    schemas.add::<lease::AcquireSpec>();
+    schemas.add::<lease::AcquireAnswer>();
+    schemas.add::<lease::RenewSpec>();
+    schemas.add::<lease::RenewAnswer>();
+    schemas.add::<lease::CompleteSpec>();
+    schemas.add::<lease::CompleteAndAcquireSpec>();
+    schemas.add::<lease::CompleteAnswer>();
+    schemas.add::<lease::FailSpec>();
+    schemas.add::<lease::ReleaseSpec>();
+    schemas.add::<lease::ReturnAnswer>();
+    schemas.add::<leases::RenewManySpec>();
+    schemas.add::<leases::CompleteManySpec>();
+    schemas.add::<policy::LimitSpec>();
+    schemas.add::<session::SessionSpec>();
+    schemas.add::<session::SessionChangeSpec>();
+    schemas.add::<session::PauseSpec>();
+    schemas.add::<session::CancelSpec>();
+    schemas.add::<session::RetrySpec>();
+    schemas.add::<session::SessionShape<'_>>();
+    schemas.add::<session::StatusShape<'_>>();
+    schemas.add::<session::LimitShape<'_>>();
+    schemas.add::<session::WorkerShape<'_>>();
+    schemas.add::<ChangeShape<'_>>();
+    schemas.add::<Done>();
+    schemas.add::<Counted>();
+    schemas.add::<Readiness>();
+    schemas.add::<console::CreateWorkItem>();
+    schemas.add::<console::RenewLease>();
+    schemas.add::<console::CompleteObject>();
+    schemas.add::<console::BackfillWorkItem>();
+    schemas.add::<console::Acquired>();
+    schemas.add::<console::QueueStatus>();
+    schemas.by_hand();
+    Value::Object(schemas.0)
+}
+
+#[derive(Default)]
+struct Schemas(Map<String, Value>);
+
+impl Schemas {
+    fn add<T: ToSchema>(&mut self) {
+        let mut found: Vec<(String, RefOr<Schema>)> = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut found);
+        for (name, schema) in found {
+            let schema = serde_json::to_value(schema).expect("schemas are JSON");
+            self.0.entry(name).or_insert(schema);
+        }
+    }
+
+    /// Those whose types write themselves.
+    fn by_hand(&mut self) {
+        let text = json!({ "type": "string" });
+        self.0.insert(
+            "Problem".into(),
+            json!({
+                "type": "object",
+                "description": "An error after RFC 9457. Further fields carry the facts, by code.",
+                "required": ["type", "title", "status", "detail", "code", "class", "retry"],
+                "properties": {
+                    "type": { "type": "string", "description": "Where the server gives out the code's page." },
+                    "title": text,
+                    "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+                    "detail": text,
+                    "code": { "type": "string", "description": "Stable." },
+                    "class": { "type": "string", "description": "Decides the status." },
+                    "retry": { "type": "string", "enum": ["never", "later", "when_freed"] },
+                    "retry_after_ms": { "type": "integer", "minimum": 0 },
+                },
+                "additionalProperties": true,
+            }),
+        );
+        self.0.insert(
+            "ConsoleError".into(),
+            json!({ "type": "object", "required": ["detail"], "properties": { "detail": {} } }),
+        );
+        self.0.insert(
+            "ConsoleInvalid".into(),
+            json!({
+                "type": "object",
+                "required": ["detail"],
+                "properties": { "detail": { "type": "array", "items": {
+                    "type": "object",
+                    "required": ["loc", "msg", "type"],
+                    "properties": {
+                        "loc": { "type": "array", "items": { "type": ["string", "integer"] } },
+                        "msg": text,
+                        "type": text,
+                    },
+                } } },
+            }),
+        );
+        let moment = json!({ "type": "string", "format": "date-time" });
+        self.0.insert(
+            "ConsoleSession".into(),
+            json!({
+                "type": "object",
+                "required": ["name", "created", "updated", "env"],
+                "properties": {
+                    "name": text,
+                    "created": moment,
+                    "updated": moment,
+                    "env": { "description": "Whatever its owner keeps with it." },
+                    "state": { "type": "string", "description": "Additional: what the session is doing." },
+                },
+            }),
+        );
+    }
+}
