@@ -1,0 +1,23 @@
+//! `copy`: reads a chunk and writes it at once, without a spool.
+
+use super::landing::Landing;
+use super::{Done, Task, done, source_unit};
+use crate::halt::Halt;
+use capstan_endpoint::{Cursor, Range};
+use capstan_migration::CopyPayload;
+
+pub(super) async fn copy(task: &Task<'_>) -> Result<Done, Halt> {
+    let payload: CopyPayload = task.payload()?;
+    let unit = source_unit(task.unit()?)?;
+    let range: Range = serde_json::from_str(payload.range.get())
+        .map_err(|error| Halt::permanent(format!("the range of this chunk is of another version: {error}")))?;
+    let source = task.source().await?;
+    let (mut landing, from) = Landing::open::<Cursor>(task, payload.chunk, 0).await?;
+    let mut reader = source.read(&unit, &range, from.as_ref()).await?;
+    while let Some(batch) = reader.next().await? {
+        let cursor = batch.cursor.clone();
+        landing.write(batch).await?;
+        landing.pause(|| cursor).await?;
+    }
+    Ok(done(&landing.seal().await?))
+}

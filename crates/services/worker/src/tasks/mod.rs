@@ -1,0 +1,148 @@
+//! What each kind of item is: one file a stage.
+
+mod copy;
+mod dead_letters;
+mod dump;
+mod finish;
+mod landing;
+mod plan;
+mod restore;
+mod survey;
+mod sweep;
+mod verify;
+
+use crate::desk::Desk;
+use crate::halt::Halt;
+use crate::places::Places;
+use capstan_coordination::{Coordination, CoordinationError, Outcome};
+use capstan_endpoint::{Namespace, Sink, Source, Unit, WritePlan};
+use capstan_ids::SessionName;
+use capstan_migration::{BriefText, IndexTime, SetAside, Spec, Stage, UnitBrief, WriteMode};
+use capstan_spool::{PartName, Spool};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A task's good end.
+pub(crate) struct Done {
+    pub outcome: Outcome,
+    /// Parts that nobody needs once the completion is durable.
+    pub unneeded: Vec<(Arc<dyn Spool>, PartName)>,
+}
+
+/// A brief that does not come is asked for again this often; the lease goes on meanwhile.
+const BRIEF_TRIES: u32 = 30;
+
+/// Does a leased item. Dropped at any moment, it leaves nothing that cannot be gone on from.
+pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coordination) -> Result<Done, Halt> {
+    let stage: Stage =
+        desk.leased.holding.item.as_str().parse().map_err(|_| {
+            Halt::permanent("this worker does the stages of jobs; give this item to a worker of your own")
+        })?;
+    let brief = brief(desk, coordination, 0).await?;
+    let task = Task { desk, places, coordination, brief: &brief.0, next: brief.1 };
+    match stage {
+        Stage::Survey => survey::survey(&task).await,
+        Stage::Plan(_) => plan::plan(&task).await,
+        Stage::Dump { .. } => dump::dump(&task).await,
+        Stage::Restore { .. } => restore::restore(&task).await,
+        Stage::Copy { .. } => copy::copy(&task).await,
+        Stage::Index(_) => finish::index(&task).await,
+        Stage::Finish => finish::finish(&task).await,
+        Stage::Verify(_) => verify::verify(&task).await,
+        Stage::Sweep => sweep::sweep(&task).await,
+        Stage::Abandon => sweep::abandon(&task).await,
+    }
+}
+
+/// One item, and everything its stage may use.
+struct Task<'a> {
+    desk: &'a Desk,
+    places: &'a Places,
+    coordination: &'a dyn Coordination,
+    brief: &'a BriefText,
+    /// Where the brief goes on, if it does.
+    next: Option<u32>,
+}
+
+async fn brief(desk: &Desk, coordination: &dyn Coordination, from: u32) -> Result<(BriefText, Option<u32>), Halt> {
+    let mut tries = 0;
+    let page = loop {
+        tries += 1;
+        match coordination.brief(&desk.leased.holding, from).await {
+            Ok(page) => break page,
+            Err(CoordinationError::Unavailable { retry_after, .. }) if tries < BRIEF_TRIES => {
+                tokio::time::sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2))).await;
+            }
+            // The keeper of the lease is told the same, and knows what to do.
+            Err(CoordinationError::LeaseLost { .. } | CoordinationError::Revoked { .. }) => return Err(Halt::Stopped),
+            Err(error) => return Err(Halt::transient(format!("the item's brief was not to be had: {error}"))),
+        }
+    };
+    let text = serde_json::from_str(&page.text)
+        .map_err(|error| Halt::permanent(format!("the item's brief is of another version: {error}")))?;
+    Ok((text, page.next))
+}
+
+impl Task<'_> {
+    fn session(&self) -> &SessionName {
+        &self.desk.leased.holding.session
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.brief.spec
+    }
+
+    async fn source(&self) -> Result<Arc<dyn Source>, Halt> {
+        self.places.source(self.session(), self.spec()).await
+    }
+
+    async fn sink(&self) -> Result<Arc<dyn Sink>, Halt> {
+        self.places.sink(self.session(), self.spec()).await
+    }
+
+    fn payload<T: DeserializeOwned>(&self) -> Result<T, Halt> {
+        serde_json::from_str(self.desk.leased.payload.as_deref().unwrap_or("{}"))
+            .map_err(|error| Halt::permanent(format!("the item's payload is of another version: {error}")))
+    }
+
+    fn unit(&self) -> Result<&UnitBrief, Halt> {
+        self.brief.unit.as_ref().ok_or_else(|| Halt::permanent("the item's brief names no unit"))
+    }
+
+    fn plan(&self) -> WritePlan {
+        let mode = match self.spec().write {
+            WriteMode::FailIfExists => capstan_endpoint::WriteMode::FailIfExists,
+            WriteMode::Overwrite => capstan_endpoint::WriteMode::Overwrite,
+            WriteMode::Merge => capstan_endpoint::WriteMode::Merge,
+        };
+        let indexes = match self.spec().indexes {
+            IndexTime::Before => capstan_endpoint::IndexTime::Before,
+            IndexTime::After => capstan_endpoint::IndexTime::After,
+            IndexTime::None => capstan_endpoint::IndexTime::None,
+        };
+        WritePlan { mode, indexes }
+    }
+}
+
+/// The unit as it is read.
+fn source_unit(unit: &UnitBrief) -> Result<Unit, Halt> {
+    serde_json::from_str(unit.definition.get())
+        .map_err(|error| Halt::permanent(format!("the definition of {} is of another version: {error}", unit.source)))
+}
+
+/// The unit as it is written: under its new name, and whole, since only what the filter let through goes there.
+fn target_unit(unit: &UnitBrief) -> Result<Unit, Halt> {
+    let namespace = Namespace::new(&*unit.target.database, &*unit.target.collection);
+    Ok(Unit { namespace, filter: None, ..source_unit(unit)? })
+}
+
+fn done(result: &impl Serialize) -> Done {
+    let text = serde_json::to_string(result).expect("results are plain data with text keys");
+    Done { outcome: Outcome { result: Some(text.into()), ..Outcome::default() }, unneeded: Vec::new() }
+}
+
+fn set_aside(found: Vec<capstan_endpoint::SetAside>) -> Vec<SetAside> {
+    found.into_iter().map(|aside| SetAside { what: aside.what.into(), reason: aside.reason.into() }).collect()
+}
