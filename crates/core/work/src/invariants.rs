@@ -203,3 +203,6 @@ impl Session {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod broken;
