@@ -7,8 +7,8 @@
 //! - C1 What was answered with `Ok` is durable.
 //! - C2 A lease is given to one worker at a time, with a token higher than that of every lease given before.
 //! - C3 Every call may be repeated after [`Unavailable`](CoordinationError::Unavailable): an acquire with a key hands
-//!   back the leases it had given, a completion answers as it did; a failure or release that was taken before answers
-//!   [`LeaseLost`](CoordinationError::LeaseLost), and nothing is counted twice.
+//!   back the leases it had given, a completion answers as it did; a failure or release that was taken before answers so,
+//!   or [`LeaseLost`](CoordinationError::LeaseLost) once the item is held anew, and nothing is counted twice.
 //! - C4 A lease lasts at least `lease + waited` from the moment the worker asked; a renewed one at least its new
 //!   length from the moment the worker asked for that. The worker counts by its own clock.
 //! - C5 After [`Revoked`](CoordinationError::Revoked) nobody else is granted the item until its holder has given it

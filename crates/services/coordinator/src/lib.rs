@@ -16,6 +16,7 @@
 //! Knows what moves: it has heard of neither MongoDB nor HTTP. Never guesses after a failed flush.
 
 mod clock;
+mod coordination;
 mod coordinator;
 mod failure;
 mod feed;
