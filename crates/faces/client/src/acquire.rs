@@ -91,6 +91,8 @@ impl Acquire {
 pub struct Acquired {
     /// Leases, if there was work.
     pub leases: Vec<Lease>,
+    /// How long the request had waited at the server.
+    pub waited: Duration,
     /// Why there are none, where there are none.
     pub nothing: Option<v1::NoWork>,
 }

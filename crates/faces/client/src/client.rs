@@ -168,7 +168,7 @@ impl Client {
     fn acquired(&self, answer: v1::AcquireResponse, asked: Duration, worker: &str) -> Acquired {
         let waited = Duration::from_millis(answer.waited_ms);
         let lease = |lease| Lease::new(self.clone(), lease, asked + waited, worker);
-        Acquired { leases: answer.leases.into_iter().map(lease).collect(), nothing: answer.nothing }
+        Acquired { leases: answer.leases.into_iter().map(lease).collect(), waited, nothing: answer.nothing }
     }
 
     /// Keeps many leases in one request. The leases' own deadlines do not move: use [`Lease::renew`] for those.

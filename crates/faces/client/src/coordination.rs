@@ -12,6 +12,17 @@ use capstan_proto::v1::{self, ask::Request, reply::Answer, waits_for::Awaited};
 use std::time::Duration;
 use tonic::Response;
 
+/// Codes that mean to a holder: this is not yours any more.
+const LOST: [&str; 8] = [
+    "lease.expired",
+    "lease.not_held",
+    "item.unknown",
+    "item.state",
+    "item.completed",
+    "session.unknown",
+    "session.ended",
+    "session.state",
+];
 /// When to ask a server again that gave no advice.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -107,13 +118,7 @@ impl From<Error> for CoordinationError {
         let reason = error.to_string();
         match (error.code(), error.class()) {
             (Some("lease.revoked"), _) => Self::Revoked { reason },
-            (
-                Some(
-                    "lease.expired" | "lease.not_held" | "item.unknown" | "item.state" | "item.completed"
-                    | "session.unknown",
-                ),
-                _,
-            ) => Self::LeaseLost { reason },
+            (Some(code), _) if LOST.contains(&code) => Self::LeaseLost { reason },
             (_, Class::Overloaded | Class::Exhausted | Class::Unavailable | Class::Internal) => {
                 Self::Unavailable { reason, retry_after: error.retry_after().unwrap_or(PAUSE) }
             }

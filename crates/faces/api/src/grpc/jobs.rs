@@ -77,7 +77,10 @@ impl Jobs for JobCalls {
         let (seen, now) = (wanted.clone(), SystemClock.now().wall);
         let report = self
             .read(move |state| {
-                let paused = matches!(state.work.session_state(&seen.session()), Some(SessionState::Pausing | SessionState::Paused));
+                let paused = matches!(
+                    state.work.session_state(&seen.session()),
+                    Some(SessionState::Pausing | SessionState::Paused)
+                );
                 state.jobs.report(&seen, now, paused)
             })
             .await?
@@ -141,7 +144,11 @@ fn job(view: JobView, session: Option<&SessionView>) -> v1::Job {
         name: view.name.to_string(),
         spec: serde_json::to_string(&view.spec).unwrap_or_default(),
         state: state_name(&view, session).to_owned(),
-        reason: view.cancelled.as_deref().map(str::to_owned).or_else(|| session.and_then(|session| session.reason.clone())),
+        reason: view
+            .cancelled
+            .as_deref()
+            .map(str::to_owned)
+            .or_else(|| session.and_then(|session| session.reason.clone())),
         submitted_at: Some(timestamp(view.submitted)),
         ended_at: view.ended.map(|(_, at)| timestamp(at)),
         refused: view.refused.iter().map(|refused| format!("{} {}", refused.what, refused.reason)).collect(),

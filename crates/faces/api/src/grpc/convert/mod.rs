@@ -1,0 +1,23 @@
+//! Wire types into the domain's, and back.
+//!
+//! What comes in is checked here as far as it can be without the state: names, ranges, known enumeration values. The
+//! first fault refuses the request and names its field as the `.proto` file does, such as `items[3].kind`. Nothing goes
+//! wrong on the way out.
+
+mod item;
+mod lease;
+mod malformed;
+mod session;
+mod time;
+
+pub use item::{added, gate, gates, item, item_id, kinds, new_items, priority, retry_ids, state};
+pub use lease::{
+    acquire, acquired, complete, complete_and_acquire, completed, completed_and_acquired, fail, failed, release,
+    released, renew, renewed,
+};
+pub use malformed::{Malformed, Named};
+pub use session::{limit, notes, policy, policy_change, session, session_name, status, worker};
+pub use time::timestamp;
+
+#[cfg(test)]
+mod tests;
