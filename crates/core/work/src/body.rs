@@ -81,11 +81,12 @@ impl ItemBody {
             }),
         };
         let id = item.id.as_str().as_bytes();
-        let mut bytes = Vec::with_capacity(LENGTH + id.len() + 48 + item.payload.as_ref().map_or(0, |p| p.len()));
+        // Packed elsewhere and copied to its exact size: shrinking in place would leave a hole beside every item.
+        let mut bytes = Vec::with_capacity(1_024 + item.payload.as_ref().map_or(0, |p| p.len()));
         bytes.extend_from_slice(&(id.len() as u16).to_le_bytes());
         bytes.extend_from_slice(id);
         minicbor::encode(&rest, &mut bytes).expect("writing to a vector cannot fail");
-        Self(bytes.into_boxed_slice())
+        Self(Box::from(bytes.as_slice()))
     }
 
     /// The item's id.

@@ -43,6 +43,14 @@ impl Counts {
         self.states.iter().all(|count| *count < most)
     }
 
+    /// An item went from one state to another, its expected total being what it was.
+    pub(crate) fn shift(&mut self, from: ItemState, to: ItemState, before: Progress, after: Progress) {
+        self.states[from as usize] -= 1;
+        self.states[to as usize] += 1;
+        self.done -= before;
+        self.done += after;
+    }
+
     pub(crate) fn enter(&mut self, item: &Item) {
         self.states[item.state as usize] += 1;
         if item.state != ItemState::Dormant {
@@ -53,9 +61,13 @@ impl Counts {
     }
 
     pub(crate) fn leave(&mut self, item: &Item) {
-        self.states[item.state as usize] -= 1;
-        if item.state != ItemState::Dormant {
-            let (expected, done) = item.totals();
+        self.leave_as(item.state, item.totals());
+    }
+
+    /// An item leaves that was counted in this state with these totals, expected and done.
+    pub(crate) fn leave_as(&mut self, state: ItemState, (expected, done): (Progress, Progress)) {
+        self.states[state as usize] -= 1;
+        if state != ItemState::Dormant {
             self.expected -= expected;
             self.done -= done;
         }

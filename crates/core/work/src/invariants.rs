@@ -165,6 +165,9 @@ impl Session {
             if let Some(run) = item.run.as_ref().filter(|run| item.state == ItemState::Delayed && run.delay.get() > 0) {
                 alarms.insert(Alarm { at: run.delayed_until, session: self.name.clone(), what: Due::Item(number) });
             }
+            if item.lease().is_some() != self.leased.contains(&number) {
+                return self.broken("W7", format!("item {:?} is not listed as what it is", item.body.id()));
+            }
             let Some(lease) = item.lease() else { continue };
             if !tokens.insert(lease.token) {
                 return self.broken("W2", format!("token {} is given twice", lease.token));

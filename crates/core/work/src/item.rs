@@ -53,6 +53,11 @@ impl ItemState {
         }
     }
 
+    /// Whether it counts with what is expected of it and its progress, as all do but completed and dormant ones.
+    pub(crate) const fn has_plain_totals(self) -> bool {
+        !matches!(self, Self::Completed | Self::Dormant)
+    }
+
     /// Whether a group that holds it is not emptied by the passing of time.
     pub const fn breaks_groups(self) -> bool {
         matches!(self, Self::Blocked | Self::Failed | Self::Cancelled)

@@ -8,7 +8,7 @@ use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use capstan_ids::{ItemId, Millis, Monotonic, SessionName, Token, WallTime, WorkerId};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -82,6 +82,8 @@ pub(crate) struct Session {
     /// What completed items that are no longer kept add to the counts.
     pub forgotten: Counts,
     pub workers: HashMap<WorkerId, WorkerRecord>,
+    /// Items that are leased: few among many.
+    pub leased: HashSet<u64>,
     pub ghosts: BTreeMap<Token, Ghost>,
     /// Their tokens by the id that their item had.
     pub haunts: HashMap<ItemId, Vec<Token>>,
@@ -114,6 +116,7 @@ impl Session {
             counts: Counts::default(),
             forgotten: Counts::default(),
             workers: HashMap::new(),
+            leased: HashSet::new(),
             ghosts: BTreeMap::new(),
             haunts: HashMap::new(),
             queued: 0,
@@ -131,9 +134,21 @@ impl Session {
     /// Changes an item, keeping the counts true.
     pub fn change<T>(&mut self, number: u64, change: impl FnOnce(&mut Item) -> T) -> T {
         let item = self.items.get_mut(number).expect("events name items that are there");
-        self.counts.leave(item);
+        let (was, before) = (item.state, item.progress());
+        if !was.has_plain_totals() {
+            self.counts.leave(item);
+            let outcome = change(item);
+            self.counts.enter(item);
+            return outcome;
+        }
         let outcome = change(item);
-        self.counts.enter(item);
+        // What is expected of an item is packed in its body: it is read only where it changes what is counted.
+        if item.state.has_plain_totals() {
+            self.counts.shift(was, item.state, before, item.progress());
+        } else {
+            self.counts.leave_as(was, (item.body.expected(), before));
+            self.counts.enter(item);
+        }
         outcome
     }
 

@@ -207,6 +207,7 @@ impl SessionRestore<'_> {
             self.work.shared.alarm(run.delayed_until, name, Due::Item(number));
         }
         if let Some(lease) = &mut run.lease {
+            self.session.leased.insert(number);
             lease.deadline = now + lease.length;
             self.work.shared.alarm(lease.deadline, name, Due::Item(number));
             if let Some(key) = &lease.key {

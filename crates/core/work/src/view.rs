@@ -245,13 +245,13 @@ impl Session {
             })
             .collect();
         views.sort_unstable_by(|a, b| a.worker.cmp(&b.worker));
-        if self.counts.of(ItemState::Assigned) > 0 {
-            for (_, item) in self.items.iter().filter(|(_, item)| item.state == ItemState::Assigned) {
-                let Some(lease) = item.lease() else { continue };
-                if let Ok(place) = views.binary_search_by(|view| view.worker.cmp(&lease.worker)) {
-                    let id = ItemId::new(item.body.id()).expect("bodies hold valid ids");
-                    views[place].holds.push((id, lease.token, lease.granted));
-                }
+        let mut leased: Vec<u64> = self.leased.iter().copied().collect();
+        leased.sort_unstable();
+        for item in leased.into_iter().filter_map(|number| self.items.get(number)) {
+            let Some(lease) = item.lease() else { continue };
+            if let Ok(place) = views.binary_search_by(|view| view.worker.cmp(&lease.worker)) {
+                let id = ItemId::new(item.body.id()).expect("bodies hold valid ids");
+                views[place].holds.push((id, lease.token, lease.granted));
             }
         }
         views

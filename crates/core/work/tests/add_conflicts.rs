@@ -1,5 +1,7 @@
 //! Adding is idempotent by id; a batch is all or nothing unless asked otherwise; bad input is refused whole.
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_ids::{LimitName, Millis};

@@ -1,5 +1,7 @@
 //! What counts as an attempt, and how a poison item ends (soundness 16).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Answer, Backoff, Command, Event, ItemState, NoWork, OnExhausted, Policy, Rejection, SessionState};

@@ -1,5 +1,7 @@
 //! Cancelling, undoing, deleting and closing: leases count until they are over (soundness 12).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Answer, Command, NoWork, Policy, Rejection, SessionState};

@@ -1,5 +1,7 @@
 //! Order within a session, shares between sessions, and nobody in the way of others (W9, W10).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Acquire, Answer, Command, Conflicts, NewItem, NoWork, Policy};

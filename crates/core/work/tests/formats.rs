@@ -3,6 +3,8 @@
 //! A fixture is never changed. A new field is optional and comes last; a new event takes the next number; both get a
 //! new fixture beside the old one. `WRITE_FIXTURES=1` writes the files that are not there yet.
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_ids::{Millis, Monotonic, Token, WallTime};

@@ -1,5 +1,7 @@
 //! What waits for what: groups fill, empty once, break, and never wait for themselves (soundness 17).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Command, Conflicts, ItemState, NewItem, NoWork, Policy, Rejection, SessionState, WaitsFor};

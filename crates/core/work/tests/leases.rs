@@ -1,5 +1,7 @@
 //! Who holds what, under which token, and until when (W1, W2, W4, W8; soundness 13, 14).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_ids::{Token, WorkerId};

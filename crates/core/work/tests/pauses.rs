@@ -1,5 +1,7 @@
 //! Pausing: holders finish or are told to stop, nothing new starts, nothing is counted (soundness 12).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Acquire, Answer, NoWork, Rejection, SessionState};

@@ -1,5 +1,7 @@
 //! Snapshots that are taken while the session goes on, and what a server makes of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Command, ItemState, Policy, RestoreError, Slice, WorkState};

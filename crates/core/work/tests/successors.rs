@@ -1,5 +1,7 @@
 //! Completion with what is left, and with what is wanted next (W5; soundness 11, 19).
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its world should panic")]
+
 mod world;
 
 use capstan_work::{Acquire, Answer, Command, Event, ItemState, NewItem, NoWork, Policy, Progress, Rejection};

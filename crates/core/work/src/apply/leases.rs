@@ -37,6 +37,7 @@ impl Applying<'_> {
             (was, item.lane, item.priority)
         });
         debug_assert_eq!(was, ItemState::Ready, "only ready items are granted (W1)");
+        self.session.leased.insert(number);
         self.session.lanes.take(lane, priority, &self.session.items);
         self.count_lease(lane);
         self.shared.alarm(deadline, &self.session.name, Due::Item(number));
@@ -177,6 +178,7 @@ impl Applying<'_> {
             });
             (lease, item.lane)
         });
+        self.session.leased.remove(&number);
         self.uncount_lease(lane);
         self.shared.silence(lease.deadline, &self.session.name, Due::Item(number));
         if let Some(key) = &lease.key {

@@ -10,7 +10,7 @@ impl Applying<'_> {
     pub(super) fn pause(&mut self, immediate: bool, reason: &str) {
         self.session.mode = Mode::Paused(reason.into());
         if immediate {
-            for number in self.numbers_in(ItemState::Assigned) {
+            for number in self.session.leased.iter().copied().collect::<Vec<_>>() {
                 self.revoke(number, reason, false);
             }
         }
@@ -110,12 +110,12 @@ impl Applying<'_> {
     }
 
     pub(super) fn delete_items(&mut self) {
-        for number in self.session.items.numbers() {
+        for number in self.session.leased.iter().copied().collect::<Vec<_>>() {
             self.haunt(number);
             self.forget_unnoted(number);
-            if self.session.item(number).state == ItemState::Delayed {
-                self.leave_delay(number);
-            }
+        }
+        for number in self.numbers_in(ItemState::Delayed) {
+            self.leave_delay(number);
         }
         let next = self.session.items.next_number();
         self.session.items = Items::default();
@@ -162,6 +162,7 @@ impl Applying<'_> {
         let record = self.see_worker(&lease.worker);
         record.held = record.held.saturating_sub(1);
         self.session.change(number, |item| item.run_mut().lease = None);
+        self.session.leased.remove(&number);
         self.session.add_ghost(lease.token, ghost);
     }
 
@@ -185,6 +186,9 @@ impl Applying<'_> {
     }
 
     fn numbers_in(&self, state: ItemState) -> Vec<u64> {
+        if self.session.counts.of(state) == 0 {
+            return Vec::new();
+        }
         self.session.items.iter().filter(|(_, item)| item.state == state).map(|(number, _)| number).collect()
     }
 }

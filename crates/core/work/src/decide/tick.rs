@@ -8,6 +8,7 @@ use crate::item::ItemState;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::state::{Context, Due, WorkState};
+use hashbrown::HashSet;
 
 /// The most things one step ends, so that nobody waits long for it.
 const AT_ONCE: usize = 1_000;
@@ -40,7 +41,7 @@ impl WorkState {
             events.push((Some(session.clone()), Event::ItemQueued { number: *number }));
         }
         let unnoted = self.shared.unnoted.iter().take_while(|(at, ..)| *at <= now.monotonic);
-        let ended: Vec<(capstan_ids::SessionName, u64)> =
+        let ended: HashSet<(capstan_ids::SessionName, u64)> =
             events.iter().filter_map(|(name, event)| Some((name.clone()?, lease_end(event)?))).collect();
         for (_, session, number) in unnoted.take(AT_ONCE) {
             if !ended.contains(&(session.clone(), *number)) {

@@ -1,5 +1,7 @@
 //! States that break a promise, made by hand: the checker must see each of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that is wrong about its state should panic")]
+
 use crate::command::{Acquire, Command, Complete, Conflicts, Holder, NewItem};
 use crate::groups::GroupKey;
 use crate::item::{Item, ItemState};
