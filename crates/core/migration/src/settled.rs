@@ -2,7 +2,7 @@
 
 use crate::event::JobEvent;
 use crate::name::JobName;
-use crate::state::{End, Job, Jobs};
+use crate::state::{End, Job, Jobs, Unit};
 use capstan_ids::SessionName;
 
 /// What a session has come to.
@@ -36,13 +36,20 @@ impl Job {
             Settled::CompletedWithFailures => End::CompletedWithFailures,
             Settled::Completed => {
                 let dead_letters: u64 = self.units.iter().map(|unit| unit.tally.dead_letters).sum();
-                let faults = self.units.iter().filter_map(|unit| unit.head.verdict).any(|verdict| verdict.faults() > 0);
-                if faults || dead_letters > self.head.spec.allow_dead_letters {
+                if self.units.iter().any(Unit::differs) || dead_letters > self.head.spec.allow_dead_letters {
                     End::CompletedWithFailures
                 } else {
                     End::Completed
                 }
             }
         }
+    }
+}
+
+impl Unit {
+    /// Whether both sides differ by more than the documents that the target is known to have refused.
+    fn differs(&self) -> bool {
+        let Some(verdict) = self.head.verdict else { return false };
+        verdict.faults() > verdict.missing.min(self.tally.dead_letters)
     }
 }

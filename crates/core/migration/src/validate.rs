@@ -4,7 +4,7 @@ use crate::address::{hides_a_password, scheme};
 use crate::limits::{CHUNKS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, POOL_MAX, URL_BYTES_MAX};
 use crate::rejection::SpecFault;
 use crate::selection::Selection;
-use crate::spec::{Mode, Spec, Verify};
+use crate::spec::{Mode, Spec};
 
 /// Every fault of the specification; none is a specification that can be tried.
 pub(crate) fn faults(spec: &Spec) -> Vec<SpecFault> {
@@ -25,8 +25,8 @@ pub(crate) fn faults(spec: &Spec) -> Vec<SpecFault> {
     found.chunks(spec);
     found.pools(spec);
     found.retry(spec);
-    if spec.repair && spec.verify != Verify::Hash {
-        found.add("repair", "needs `verify = \"hash\"`, which finds what is to be mended");
+    if spec.repair {
+        found.add("repair", "is not supported yet; run the job, then mend the target with `capstan verify --repair`");
     }
     if spec.delete_extra && !spec.repair {
         found.add("delete_extra", "needs `repair = true`");

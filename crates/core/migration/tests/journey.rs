@@ -1,5 +1,7 @@
 //! Jobs from submission to their end, in every order, with repeats: driven as a work core would.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use capstan_ids::{GroupName, ItemId, Position, WallTime};
 use capstan_migration::{
     Context, End, Figures, JobCommand, JobEvent, JobName, Jobs, Namespace, Rejection, ReportState, Settled, Spec,
@@ -109,13 +111,13 @@ impl Journey {
                 return;
             }
             let id = ready[choices.next().unwrap_or(0) % ready.len()].clone();
-            let missed = choices.next().unwrap_or(1) % 7 == 0;
+            let missed = choices.next().unwrap_or(1).is_multiple_of(7);
             let result = world.result(&self.items[&id].item, missed);
             self.complete(&id, &result).unwrap();
-            if choices.next().unwrap_or(1) % 5 == 0 {
+            if choices.next().unwrap_or(1).is_multiple_of(5) {
                 self.repeat_one(choices.next().unwrap_or(0));
             }
-            if choices.next().unwrap_or(1) % 11 == 0 {
+            if choices.next().unwrap_or(1).is_multiple_of(11) {
                 self.snapshot = Some((self.journal.len(), self.jobs.snapshot()));
             }
         }
