@@ -1,0 +1,114 @@
+//! What can be typed.
+
+mod bench;
+mod completions;
+mod demo;
+mod job;
+mod migrate;
+mod openapi;
+mod server;
+mod session;
+mod status;
+mod version;
+mod work;
+mod worker;
+
+use crate::context::{ClientOptions, Context};
+use crate::failure::Failure;
+use clap::{Parser, Subcommand};
+
+/// Coordinates data in motion: who works on which piece, until when, and who may still write.
+#[derive(Debug, Parser)]
+#[command(name = "capstan", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    options: ClientOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the control plane: work, migrations, REST and gRPC
+    Server(server::ServerOptions),
+    /// Do the work of jobs: plan, dump, restore, complete, verify
+    Worker(worker::WorkerOptions),
+    /// Watch a real migration from start to verified end, with a worker lost on the way
+    Demo(demo::DemoOptions),
+    /// Move data from one endpoint to another
+    Migrate(Box<migrate::MigrateOptions>),
+    /// Migrations on a server
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Namespaces of work and their rules
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Items and leases: add work, take it, finish it
+    #[command(subcommand)]
+    Work(work::WorkCommand),
+    /// What the server and its sessions are doing
+    Status(status::StatusOptions),
+    /// Put a server under load and measure it
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsOptions),
+    /// Print the OpenAPI document of this version
+    #[command(hide = true)]
+    Openapi,
+    /// Print the version
+    Version,
+}
+
+/// Does what was typed.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let context = Context::new(cli.options);
+    match cli.command {
+        Command::Server(options) => server::run(options),
+        Command::Worker(options) => worker::run(options, &context),
+        Command::Demo(options) => demo::run(options, &context),
+        Command::Migrate(options) => migrate::run(*options, &context),
+        Command::Job(command) => wait(job::run(command, &context)),
+        Command::Session(command) => wait(session::run(command, &context)),
+        Command::Work(command) => wait(work::run(command, &context)),
+        Command::Status(options) => wait(status::run(options, &context)),
+        Command::Bench(command) => bench::run(command, &context),
+        Command::Completions(options) => completions::run(&options, &context),
+        Command::Openapi => openapi::run(&context),
+        Command::Version => version::run(&context),
+    }
+}
+
+/// Runs a command of the client: one thread is plenty.
+fn wait(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        fn check(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                let path = format!("{path} {}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{path} says nothing of itself");
+                check(sub, &path);
+            }
+        }
+        check(&Cli::command(), "capstan");
+    }
+
+    #[test]
+    fn the_first_page_of_help_is_this() {
+        insta::assert_snapshot!(Cli::command().render_help());
+    }
+}

@@ -1,0 +1,229 @@
+//! How a server is set up: defaults, then the file, then the environment, then what was typed.
+
+use crate::failure::Failure;
+use clap::Args;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// What can be typed.
+#[derive(Args, Debug, Serialize)]
+#[command(after_help = "Examples:
+  capstan server --data-dir ./data
+  capstan server --data-dir ./data --http 127.0.0.1:0 --grpc 127.0.0.1:0
+
+When it is ready it prints one line: listening http=HOST:PORT grpc=HOST:PORT. gRPC is answered on both ports. Settings
+may also come from the [server] table of a file, or from the environment as CAPSTAN__SERVER__HTTP and so on; what is
+typed wins. It ends with 20 where the journal failed, and with 21 where another server leads the journal.")]
+pub struct ServerOptions {
+    /// Where everything that must survive is kept
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen for REST and gRPC; port 0 picks a free one [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<SocketAddr>,
+    /// Where to listen for gRPC alone; port 0 picks a free one [default: 127.0.0.1:50050]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc: Option<SocketAddr>,
+    /// The address that others reach this server at [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advertise: Option<String>,
+    /// Where the journal is: embedded keeps it in the data directory [default: embedded]
+    #[arg(long, value_name = "JOURNAL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<String>,
+    /// Read settings from a TOML file
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Listen on addresses that other machines reach, although anybody who reaches them may do anything
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_remote_without_authentication: bool,
+    /// What to log to stderr, such as info or capstan_coordinator=debug,warn [default: info]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// Log JSON lines
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    log_json: bool,
+}
+
+/// What is meant.
+#[derive(Debug)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+    pub log: String,
+    pub log_json: bool,
+    advertise: Option<String>,
+}
+
+/// The `[server]` table with its defaults.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    data_dir: Option<PathBuf>,
+    http: SocketAddr,
+    grpc: SocketAddr,
+    advertise: Option<String>,
+    journal: String,
+    allow_remote_without_authentication: bool,
+    log: String,
+    log_json: bool,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            http: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            grpc: SocketAddr::from(([127, 0, 0, 1], 50050)),
+            advertise: None,
+            journal: "embedded".to_owned(),
+            allow_remote_without_authentication: false,
+            log: std::env::var("LOG_LEVEL").map_or_else(|_| "info".to_owned(), |level| level.to_lowercase()),
+            log_json: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Lowers what was typed to what is meant; all faults are told together.
+    pub fn from(options: ServerOptions) -> Result<Self, Failure> {
+        let mut figment = Figment::from(Serialized::default("server", Table::default()));
+        if let Some(file) = &options.config {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment.merge(Env::prefixed("CAPSTAN__").split("__")).merge(Serialized::default("server", &options));
+        let table: Table = figment.extract_inner("server").map_err(|error| {
+            let faults: Vec<_> = error.into_iter().map(|fault| fault.to_string()).collect();
+            Failure::Usage(faults.join("\n       "))
+        })?;
+        table.lower()
+    }
+
+    /// Where others reach this server, once it is known where it listens.
+    pub fn advertised(&self, http: SocketAddr) -> String {
+        self.advertise.clone().unwrap_or_else(|| format!("http://{http}"))
+    }
+}
+
+impl Table {
+    fn lower(self) -> Result<Settings, Failure> {
+        let mut faults = Vec::new();
+        if self.data_dir.is_none() {
+            faults.push("a server needs --data-dir DIR: where everything that must survive is kept".to_owned());
+        }
+        if self.journal != "embedded" {
+            let found = self.journal.split(':').next().unwrap_or_default();
+            faults.push(format!("--journal must be embedded, found {found}: …; this version has no other journal"));
+        }
+        for (name, address) in [("--http", self.http), ("--grpc", self.grpc)] {
+            if !is_loopback(address.ip()) && !self.allow_remote_without_authentication {
+                faults.push(format!(
+                    "{name} {address} is reached by other machines, and there is no authentication: listen on 127.0.0.1, or say --allow-remote-without-authentication if the network keeps strangers out"
+                ));
+            }
+        }
+        if let Some(advertise) = self.advertise.as_ref().filter(|url| !url.starts_with("http://")) {
+            faults.push(format!("--advertise must be http://HOST:PORT, found {advertise:?}"));
+        }
+        match self.data_dir {
+            Some(data_dir) if faults.is_empty() => Ok(Settings {
+                data_dir,
+                http: self.http,
+                grpc: self.grpc,
+                log: self.log,
+                log_json: self.log_json,
+                advertise: self.advertise,
+            }),
+            _ => Err(Failure::Usage(faults.join("\n       "))),
+        }
+    }
+}
+
+/// Also where an IPv4 address is written as an IPv6 one.
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed() -> ServerOptions {
+        ServerOptions {
+            data_dir: Some("data".into()),
+            http: None,
+            grpc: None,
+            advertise: None,
+            journal: None,
+            config: None,
+            allow_remote_without_authentication: false,
+            log: None,
+            log_json: false,
+        }
+    }
+
+    fn fault(options: ServerOptions) -> String {
+        match Settings::from(options) {
+            Err(Failure::Usage(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_data_directory_is_all_it_needs() {
+        let settings = Settings::from(typed()).unwrap();
+        assert_eq!(settings.http, "127.0.0.1:8000".parse().unwrap());
+        assert_eq!(settings.advertised("127.0.0.1:8000".parse().unwrap()), "http://127.0.0.1:8000");
+    }
+
+    #[test]
+    fn an_address_that_others_reach_needs_the_flag() {
+        let open = |allow| ServerOptions {
+            http: Some("0.0.0.0:8000".parse().unwrap()),
+            grpc: Some("[::ffff:127.0.0.1]:1".parse().unwrap()),
+            allow_remote_without_authentication: allow,
+            ..typed()
+        };
+        let message = fault(open(false));
+        assert!(message.contains("--http 0.0.0.0:8000") && !message.contains("--grpc"), "{message}");
+        assert!(Settings::from(open(true)).is_ok());
+    }
+
+    #[test]
+    fn all_faults_are_told_together() {
+        let message = fault(ServerOptions {
+            data_dir: None,
+            journal: Some("postgres://me:secret@db/x".into()),
+            advertise: Some("ftp://x".into()),
+            ..typed()
+        });
+        assert_eq!(message.lines().count(), 3, "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+
+    #[test]
+    fn what_is_typed_wins_over_the_file_and_a_wrong_key_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "[server]\nhttp = \"127.0.0.1:1\"\ngrpc = \"127.0.0.1:2\"\n").unwrap();
+        let options = || ServerOptions { config: Some(file.path().into()), ..typed() };
+
+        let settings =
+            Settings::from(ServerOptions { http: Some("127.0.0.1:9".parse().unwrap()), ..options() }).unwrap();
+        assert_eq!((settings.http.port(), settings.grpc.port()), (9, 2));
+
+        std::fs::write(&file, "[server]\nhtpp = \"127.0.0.1:1\"\n").unwrap();
+        assert!(fault(options()).contains("htpp"));
+    }
+}

@@ -1,0 +1,114 @@
+//! What people type: times, numbers without end, names with values, items as JSON.
+
+mod items;
+
+pub use items::Items;
+
+use std::time::Duration;
+
+/// A length of time such as `500ms`, `30s`, `5m`, `2h` or `1d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(format!("expected a number with ms, s, m, h or d, such as 30s, found {text:?}")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("expected a number before the unit, found {text:?}"))?;
+    number.checked_mul(factor).map(Duration::from_millis).ok_or_else(|| format!("{text:?} is too long"))
+}
+
+/// A size such as `64MiB`, `512KiB`, `1GiB`, or a plain number of bytes.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(format!("expected a number with B, KiB, MiB or GiB, such as 64MiB, found {text:?}")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("expected a number before the unit, found {text:?}"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
+}
+
+/// A number, or a word that stands for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    Limited(u32),
+    /// No end of them.
+    Unlimited,
+}
+
+/// A number, or `unlimited`.
+pub fn count(text: &str) -> Result<Count, String> {
+    match text {
+        "unlimited" | "all" => Ok(Count::Unlimited),
+        number => {
+            number.parse().map(Count::Limited).map_err(|_| format!("expected a number or unlimited, found {text:?}"))
+        }
+    }
+}
+
+/// `NAME=N`; the value may be `none`, and the name may hold `=`.
+pub fn limit(text: &str) -> Result<(String, Option<u32>), String> {
+    let (name, value) = text.rsplit_once('=').ok_or_else(|| format!("expected NAME=N, found {text:?}"))?;
+    let value = match value {
+        "none" => None,
+        number => Some(number.parse().map_err(|_| format!("expected a number or none after =, found {number:?}"))?),
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// `INITIAL..CAP`, or `none`.
+pub fn backoff(text: &str) -> Result<capstan_client::v1::Backoff, String> {
+    if text == "none" {
+        return Ok(capstan_client::v1::Backoff::default());
+    }
+    let (initial, cap) = text
+        .split_once("..")
+        .ok_or_else(|| format!("expected INITIAL..CAP, such as 1s..5m, or none, found {text:?}"))?;
+    let millis = |text| duration(text).map(|length| length.as_millis() as u64);
+    Ok(capstan_client::v1::Backoff { initial_ms: millis(initial)?, cap_ms: millis(cap)? })
+}
+
+/// JSON text.
+pub fn json(text: &str) -> Result<String, String> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("expected JSON, found {error}; text needs quotes: '\"text\"'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+        for bad in ["5", "s", "5 s", "-1s", "1.5s", "99999999999999999999d", "999999999999999999d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_limits_name_may_hold_an_equals_sign() {
+        assert_eq!(limit("host:a=b=4"), Ok(("host:a=b".into(), Some(4))));
+        assert_eq!(limit("dump=none"), Ok(("dump".into(), None)));
+        assert!(limit("dump").is_err() && limit("dump=x").is_err());
+    }
+
+    #[test]
+    fn a_back_off_is_a_range() {
+        assert_eq!(backoff("1s..5m"), Ok(capstan_client::v1::Backoff { initial_ms: 1_000, cap_ms: 300_000 }));
+        assert!(backoff("1s").is_err());
+    }
+}
