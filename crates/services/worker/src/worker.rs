@@ -107,25 +107,25 @@ impl Worker {
             }
             let held = self.shared.holds().await;
             let wish = wishes.next(self.shared.places.options(), held, slots.len());
-            let asked = Since::now();
-            let answer = tokio::select! {
+            let (asked, leases) = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 answer = self.ask(&wish) => answer?,
             };
-            for (leased, slot) in answer.into_iter().zip(slots) {
+            for (leased, slot) in leases.into_iter().zip(slots) {
                 let (shared, stop) = (Arc::clone(&self.shared), shutdown.clone());
                 tasks.spawn(async move { shared.attend(leased, asked, stop, slot).await });
             }
         }
     }
 
-    /// Asks until there is an answer.
-    async fn ask(&self, wish: &Acquire) -> Result<Vec<Leased>, WorkerError> {
+    /// Asks until there is an answer; also when the asking that was answered began.
+    async fn ask(&self, wish: &Acquire) -> Result<(Since, Vec<Leased>), WorkerError> {
         loop {
+            let asked = Since::now();
             let (reason, pause) = match self.shared.coordination.acquire(wish).await {
                 Ok(leased) => {
                     self.shared.board.away(None);
-                    return Ok(leased);
+                    return Ok((asked, leased));
                 }
                 Err(CoordinationError::Refused { reason }) => {
                     return Err(WorkerError::Refused { worker: wish.worker.to_string(), reason });

@@ -17,7 +17,7 @@ use crate::places::Places;
 use capstan_coordination::{Coordination, CoordinationError, Outcome};
 use capstan_endpoint::{Namespace, Sink, Source, Unit, WritePlan};
 use capstan_ids::SessionName;
-use capstan_migration::{BriefText, IndexTime, SetAside, Spec, Stage, UnitBrief, WriteMode};
+use capstan_migration::{BriefText, IndexTime, JobName, SetAside, Spec, Stage, UnitBrief, WriteMode};
 use capstan_spool::{PartName, Spool};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,13 +33,14 @@ pub(crate) struct Done {
 
 /// A brief that does not come is asked for again this often; the lease goes on meanwhile.
 const BRIEF_TRIES: u32 = 30;
+const NOT_OURS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Does a leased item. Dropped at any moment, it leaves nothing that cannot be gone on from.
 pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coordination) -> Result<Done, Halt> {
-    let stage: Stage =
-        desk.leased.holding.item.as_str().parse().map_err(|_| {
-            Halt::permanent("this worker does the stages of jobs; give this item to a worker of your own")
-        })?;
+    let holding = &desk.leased.holding;
+    let (Some(_), Ok(stage)) = (JobName::of_session(&holding.session), holding.item.as_str().parse::<Stage>()) else {
+        return not_ours(desk).await;
+    };
     let brief = brief(desk, coordination, 0).await?;
     let task = Task { desk, places, coordination, brief: &brief.0, next: brief.1 };
     match stage {
@@ -54,6 +55,15 @@ pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coo
         Stage::Sweep => sweep::sweep(&task).await,
         Stage::Abandon => sweep::abandon(&task).await,
     }
+}
+
+/// Somebody else's item that happens to be of a kind of ours: it goes back untouched, after a while, so that its own
+/// workers are not outrun again and again.
+async fn not_ours(desk: &Desk) -> Result<Done, Halt> {
+    let holding = &desk.leased.holding;
+    tracing::warn!(session = %holding.session, item = %holding.item, "this item is no stage of a job; giving it back");
+    tokio::time::sleep(NOT_OURS_PAUSE).await;
+    Err(Halt::Stopped)
 }
 
 /// One item, and everything its stage may use.
