@@ -6,12 +6,18 @@ use crate::handle::Handle;
 use crate::housekeeping::{Housekeeping, Retention};
 use crate::message::Message;
 use crate::owner::{End, Owner, Parts};
-use crate::recovery::{self, RecoveryError};
+use crate::recovery::{self, Recovered, RecoveryError};
+use crate::settling::{self, Settled};
 use crate::status::{Role, Status};
-use capstan_ids::Position;
-use capstan_journal::{Append, Commit, Durability, Journal};
+use capstan_ids::{Epoch, Moment, Position};
+use capstan_journal::{Commit, Durability, Journal};
+use crossbeam_channel::TrySendError;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// How long a stop waits before it asks a full queue again.
+const STOP_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a coordinator is set up. The defaults are right for a server.
 #[derive(Clone)]
@@ -99,7 +105,7 @@ impl Coordinator {
             );
         }
         let epoch = recovered.epoch.next();
-        recovered.next = accede(journal.as_mut(), &mut recovered, epoch, now, &options.address)?;
+        recovered.next = accede(journal.as_mut(), &recovered, epoch, now, &options.address)?;
         let durable = Position::new(recovered.next.get() - 1);
         let status = Arc::new(Status::default());
         status.set_epoch(epoch);
@@ -131,11 +137,16 @@ impl Coordinator {
 
     /// Finishes what is queued, writes the durable mark, and ends. What comes later is turned away.
     pub async fn stop(mut self) -> Result<(), EndError> {
+        self.handle.status.begin_stopping();
         let (reply, stopped) = oneshot::channel();
-        if self.handle.send(Message::Stop { reply }).is_ok() {
-            // It may have ended by itself meanwhile: that is told below.
-            let _ = stopped.await;
+        let mut message = Message::Stop { reply };
+        // A full queue takes it too in a moment: nothing else comes into it any more.
+        while let Err(TrySendError::Full(refused)) = self.handle.queue.try_send(message) {
+            message = refused;
+            tokio::time::sleep(STOP_PAUSE).await;
         }
+        // It may have ended by itself meanwhile: that is told below.
+        let _ = stopped.await;
         self.ended().await
     }
 
@@ -153,17 +164,17 @@ impl Coordinator {
 /// A leader's first commit says who it is; before it stands, nothing is answered.
 fn accede(
     journal: &mut dyn Journal,
-    recovered: &mut recovery::Recovered,
-    epoch: capstan_ids::Epoch,
-    now: capstan_ids::Moment,
+    recovered: &Recovered,
+    epoch: Epoch,
+    now: Moment,
     address: &str,
 ) -> Result<Position, StartError> {
-    let mut commit = Commit::new(now.wall);
-    commit.push(&recovered.streams.leader.clone(), |buffer| buffer.extend_from_slice(address.as_bytes()));
-    match journal.append(epoch, recovered.next, &commit) {
-        Append::Committed => Ok(recovered.next.plus(1)),
-        Append::Fenced => Err(StartError::Accession("another server leads".into())),
-        Append::Refused(refusal) => Err(StartError::Accession(refusal.to_string())),
-        Append::Unknown(error) | Append::Broken(error) => Err(StartError::Accession(error.to_string())),
+    let mut commit = Commit::new(recovery::not_before(now.wall, recovered.streams.newest_wall()));
+    commit.push(&recovered.streams.leader, |buffer| buffer.extend_from_slice(address.as_bytes()));
+    match settling::settle(journal, epoch, recovered.next, &commit, || true) {
+        Settled::Committed => Ok(recovered.next.plus(commit.events())),
+        Settled::Fenced => Err(StartError::Accession("another server leads".into())),
+        Settled::Refused(refusal) => Err(StartError::Accession(refusal.to_string())),
+        Settled::Broken(error) => Err(StartError::Accession(error.to_string())),
     }
 }

@@ -45,7 +45,7 @@ impl Handle {
         debug_assert!(commands.len() <= COMMANDS_MAX);
         let (reply, answer) = oneshot::channel();
         self.send(Message::Commands { commands, reply })?;
-        answer.await.map_err(|_| Failure::Stopped)?
+        answer.await.map_err(|_| self.gone())?
     }
 
     /// Asks for work, and waits for it up to `wait` (at most [`WAIT_MAX`]) where there is none.
@@ -55,14 +55,14 @@ impl Handle {
     pub async fn acquire(&self, acquire: Acquire, wait: Duration) -> Result<Acquired, Failure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Acquire { acquire, wait: wait.min(WAIT_MAX), reply })?;
-        answer.await.map_err(|_| Failure::Stopped)?
+        answer.await.map_err(|_| self.gone())?
     }
 
     /// Decides a command about a job; the job it is about.
     pub async fn command_job(&self, command: JobCommand) -> Result<JobName, Failure> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Job { command: Box::new(command), reply })?;
-        answer.await.map_err(|_| Failure::Stopped)?
+        answer.await.map_err(|_| self.gone())?
     }
 
     /// Looks at the state, between two commands, and answers when what was seen is durable.
@@ -78,7 +78,7 @@ impl Handle {
             })
         });
         self.send(Message::Read(look))?;
-        answer.await.map_err(|_| Failure::Stopped)?
+        answer.await.map_err(|_| self.gone())?
     }
 
     /// Follows what happens from a position on, without gaps; only what is durable is shown.
@@ -92,16 +92,25 @@ impl Handle {
     }
 
     pub(crate) fn send(&self, message: Message) -> Result<(), Failure> {
+        if self.status.role() == Role::Stopping {
+            return Err(Failure::Stopped);
+        }
         match self.queue.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
                 self.status.overloaded.fetch_add(1, Ordering::Relaxed);
                 Err(Failure::Overloaded { retry_after: Duration::from_millis(100) })
             }
-            Err(TrySendError::Disconnected(_)) => Err(match self.status.role() {
-                Role::Failed => Failure::JournalBroken,
-                _ => Failure::Stopped,
-            }),
+            Err(TrySendError::Disconnected(_)) => Err(self.gone()),
+        }
+    }
+
+    /// Why nobody answers any more.
+    pub(crate) fn gone(&self) -> Failure {
+        match self.status.role() {
+            Role::Failed => Failure::JournalBroken,
+            Role::Standby => Failure::NotLeader { leader: None },
+            Role::Starting | Role::Leader | Role::Stopping => Failure::Stopped,
         }
     }
 }

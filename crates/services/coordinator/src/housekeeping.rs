@@ -7,7 +7,7 @@ use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position, SessionName, Strea
 use capstan_journal::retention::{self, LogFacts, StreamPolicy};
 use capstan_journal::{Journal, JournalError, SnapshotProgress, SnapshotWriter};
 use capstan_work::Slice;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 /// Items of one slice: about a quarter of a millisecond.
@@ -40,6 +40,8 @@ struct Snapshot {
     session: Option<SessionName>,
     position: Position,
     writer: Box<dyn SnapshotWriter>,
+    /// Rows that were made at once and wait for the writer to keep up.
+    rows: VecDeque<Vec<u8>>,
     sliced: bool,
 }
 
@@ -49,6 +51,10 @@ pub(crate) struct Housekeeping {
     next_look: Monotonic,
     due: VecDeque<StreamName>,
     now: Option<Snapshot>,
+    /// How far the log is being trimmed, and how far it is.
+    trimming: Option<(Position, Position)>,
+    /// Something was finished that may allow more.
+    look_again: bool,
 }
 
 /// What it may touch, between two batches.
@@ -64,27 +70,32 @@ pub(crate) struct House<'a> {
 
 impl Housekeeping {
     pub fn new(retention: Retention) -> Self {
-        Self { retention, next_look: Monotonic(0), due: VecDeque::new(), now: None }
+        let (due, next_look) = (VecDeque::new(), Monotonic(0));
+        Self { retention, next_look, due, now: None, trimming: None, look_again: false }
     }
 
-    /// Whether slices are waiting to be taken.
+    /// Whether there is a step to take at once.
     pub fn is_busy(&self) -> bool {
-        self.now.is_some() || !self.due.is_empty()
+        self.now.is_some() || !self.due.is_empty() || self.trimming.is_some() || self.look_again
     }
 
-    /// The state was read again: what was being saved of the old one is void.
+    /// The state was read again: what was being saved of the old one is void, unless all of it was saved.
     pub fn abandon(&mut self) {
-        self.now = None;
+        self.now = self.now.take().filter(|snapshot| snapshot.sliced);
         self.due.clear();
+        self.trimming = None;
     }
 
     /// One small step.
     pub fn step(&mut self, mut house: House<'_>) {
         if let Some(snapshot) = self.now.take() {
             self.now = self.advance(snapshot, &mut house);
+        } else if let Some((from, to)) = self.trimming.take() {
+            self.trimming = trim(from, to, &mut house);
         } else if let Some(stream) = self.due.pop_front() {
             self.now = begin(&stream, &mut house);
-        } else if house.now.monotonic >= self.next_look {
+        } else if self.look_again || house.now.monotonic >= self.next_look {
+            self.look_again = false;
             self.next_look = house.now.monotonic + EVERY;
             self.look(&mut house);
         }
@@ -92,6 +103,12 @@ impl Housekeeping {
 
     fn advance(&mut self, mut snapshot: Snapshot, house: &mut House<'_>) -> Option<Snapshot> {
         if !snapshot.sliced {
+            while let Some(row) = snapshot.rows.pop_front() {
+                snapshot.writer.row(row);
+                if snapshot.writer.backlog() > BACKLOG_MAX {
+                    break;
+                }
+            }
             if snapshot.writer.backlog() > BACKLOG_MAX {
                 return Some(snapshot);
             }
@@ -120,7 +137,7 @@ impl Housekeeping {
                 house.streams.finish(&info, after);
                 house.status.snapshots.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(stream = %info.stream, position = %info.position, bytes = info.bytes, "snapshot finished");
-                self.next_look = house.now.monotonic;
+                self.look_again = true;
                 None
             }
             SnapshotProgress::Failed(error) => {
@@ -160,24 +177,39 @@ impl Housekeeping {
         for (stream, position) in plan.drop {
             drop_snapshots(house, &stream, |at| at == position);
         }
-        if plan.trim > tail.first {
-            match house.journal.trim(plan.trim, &[]).and_then(|()| house.journal.tail()) {
-                Ok(tail) => house.streams.trimmed(tail.first),
-                Err(error) => tracing::warn!(%error, "the log could not be trimmed; it will be tried again"),
-            }
-        }
+        self.trimming = (plan.trim > tail.first).then_some((tail.first, plan.trim));
     }
 
     /// Snapshots of sessions that are no more must be gone before the log lets go of their end.
     fn forget_gone_sessions(&mut self, house: &mut House<'_>) {
-        let there: std::collections::BTreeSet<SessionName> = house.state.work.session_names().into_iter().collect();
-        for stream in house.streams.names() {
-            let gone = session_of(&stream).is_some_and(|session| !there.contains(&session));
-            if gone && drop_snapshots(house, &stream, |_| true) {
+        let work = &house.state.work;
+        let is_known = |stream: &&StreamName| session_of(stream).is_none_or(|session| work.has_session(&session));
+        let mut gone: Vec<StreamName> = house.streams.names().filter(|stream| !is_known(stream)).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        // One that is deleted is there for as long as leases of it count.
+        let there: BTreeSet<StreamName> = work.session_names().iter().map(StreamName::session).collect();
+        gone.retain(|stream| !there.contains(stream));
+        for stream in gone {
+            if drop_snapshots(house, &stream, |_| true) {
                 house.streams.forget(&stream);
             }
         }
     }
+}
+
+/// Trims the log a step of the way, for a file takes its time to go; how far it is and has to go.
+fn trim(from: Position, to: Position, house: &mut House<'_>) -> Option<(Position, Position)> {
+    let step = house.streams.next_mark(from).unwrap_or(to).min(to);
+    match house.journal.trim(step, &[]).and_then(|()| house.journal.tail()) {
+        Ok(tail) => house.streams.trimmed(tail.first),
+        Err(error) => {
+            tracing::warn!(%error, "the log could not be trimmed; it will be tried again");
+            return None;
+        }
+    }
+    (step < to).then_some((step, to))
 }
 
 fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
@@ -190,10 +222,9 @@ fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
     };
     let position = house.durable;
     match house.journal.begin_snapshot(house.epoch, stream, position) {
-        Ok(mut writer) => {
+        Ok(writer) => {
             house.streams.begin(stream);
-            rows.into_iter().for_each(|row| writer.row(row));
-            Some(Snapshot { stream: stream.clone(), session, position, writer, sliced: false })
+            Some(Snapshot { stream: stream.clone(), session, position, writer, rows: rows.into(), sliced: false })
         }
         Err(error) => {
             tracing::warn!(%stream, %error, "snapshot could not begin");
@@ -208,9 +239,12 @@ fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
 /// Drops a stream's snapshots at some positions; true if all of them went.
 fn drop_snapshots(house: &mut House<'_>, stream: &StreamName, which: impl Fn(Position) -> bool) -> bool {
     let drop_all = |journal: &mut dyn Journal| -> Result<Vec<Position>, JournalError> {
-        let infos = journal.snapshots()?;
+        let mut infos = journal.snapshots()?;
+        infos.retain(|info| info.stream == *stream && which(info.position));
+        // The newest goes last: the log goes on from it, whenever this is cut short.
+        infos.sort_unstable_by_key(|info| info.position);
         let mut dropped = Vec::new();
-        for info in infos.iter().filter(|info| info.stream == *stream && which(info.position)) {
+        for info in &infos {
             journal.drop_snapshot(info)?;
             dropped.push(info.position);
         }

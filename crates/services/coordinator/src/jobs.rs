@@ -25,6 +25,8 @@ impl State {
         for command in &commands {
             self.perform_work(command, writing)?;
         }
+        // Also where nothing happened in it: a job that goes on may have nothing left to do.
+        writing.touched.push(decision.job.session());
         self.settle_jobs(writing);
         Ok(decision.job)
     }
@@ -78,6 +80,8 @@ impl State {
                 Some(SessionState::Completed) => Settled::Completed,
                 Some(SessionState::CompletedWithFailures) => Settled::CompletedWithFailures,
                 Some(SessionState::Cancelled) if self.work.is_still(&session) => Settled::Cancelled,
+                // Somebody deleted it under its job.
+                None => Settled::Cancelled,
                 _ => continue,
             };
             let events = self.jobs.session_settled(&session, settled);

@@ -15,9 +15,11 @@
 //! # Never
 //! Knows what moves: it has heard of neither MongoDB nor HTTP. Never guesses after a failed flush.
 
+mod acquiring;
 mod clock;
 mod coordination;
 mod coordinator;
+mod ending;
 mod failure;
 mod feed;
 mod handle;

@@ -6,7 +6,7 @@ use crate::state::State;
 use capstan_ids::Position;
 use capstan_journal::{JournalError, Recorded};
 use capstan_migration::{JobCommand, JobName};
-use capstan_work::{Acquire, Command};
+use capstan_work::{Acquire, Command, Complete, NewItem};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 pub(crate) type Look = Box<dyn FnOnce(Result<&State, Failure>) -> Release + Send>;
 /// Gives an answer away: what was seen, or why it may not be told.
 pub(crate) type Release = Box<dyn FnOnce(Result<(), Failure>) + Send>;
-type Log = Box<dyn Iterator<Item = Result<Recorded, JournalError>> + Send>;
+/// A part of the log, read beside the owner.
+pub(crate) type Log = Box<dyn Iterator<Item = Result<Recorded, JournalError>> + Send>;
 
 /// What the owner is asked.
 pub(crate) enum Message {
@@ -22,7 +23,7 @@ pub(crate) enum Message {
     Acquire { acquire: Acquire, wait: Duration, reply: oneshot::Sender<Result<Acquired, Failure>> },
     Job { command: Box<JobCommand>, reply: oneshot::Sender<Result<JobName, Failure>> },
     Read(Look),
-    ReadLog { from: Position, reply: oneshot::Sender<Result<Log, JournalError>> },
+    ReadLog { from: Position, reply: oneshot::Sender<Result<Result<Log, JournalError>, Failure>> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -57,24 +58,58 @@ impl Message {
             Self::Acquire { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Job { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Read(look) => look(Err(why.clone()))(Err(why.clone())),
-            // Its sender is dropped: whoever watches is told that the server does not answer.
-            Self::ReadLog { .. } => {}
+            Self::ReadLog { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Stop { reply } => return Some(reply),
         }
         None
     }
 }
 
-/// About how many bytes of events a command makes at the most.
+/// About how many bytes of events a command makes at the most, as far as it says so itself.
+///
+/// Close to the truth on purpose: what is reserved far too amply is refused, or makes the journal prepare huge files.
 pub(crate) fn weight(command: &Command) -> usize {
-    const FIXED: usize = 256;
+    const EVENT: usize = 256;
     let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-    let items = match command {
-        Command::OpenSession { items, .. } | Command::AddItems { items, .. } => items,
-        Command::Complete(complete) | Command::CompleteAndAcquire { complete, .. } => &complete.successors,
-        Command::Renew { checkpoint, .. } | Command::Release { checkpoint, .. } => return FIXED + length(checkpoint),
-        Command::Fail { checkpoint, error, .. } => return FIXED + error.len() + length(checkpoint),
-        _ => return FIXED,
+    let items = |items: &[NewItem]| items.iter().map(|item| EVENT + item_weight(item)).sum::<usize>();
+    let completion = |complete: &Complete| {
+        // A job makes items and facts of a result, each some times larger than its line in it.
+        items(&complete.successors) + 4 * length(&complete.result)
     };
-    items.iter().map(|item| FIXED + item.id.as_str().len() + length(&item.payload)).sum::<usize>() + 64 * 1024
+    let more = match command {
+        Command::OpenSession { items: new, notes, .. } => items(new) + length(notes),
+        Command::AddItems { items: new, .. } => items(new),
+        Command::Acquire(acquire) => acquire.max as usize * EVENT,
+        Command::Complete(complete) => completion(complete),
+        Command::CompleteAndAcquire { complete, acquire } => completion(complete) + acquire.max as usize * EVENT,
+        Command::UpdateSession { notes, .. } => length(notes),
+        Command::Renew { checkpoint, .. } | Command::Release { checkpoint, .. } => length(checkpoint),
+        Command::Fail { checkpoint, error, .. } => error.len() + length(checkpoint),
+        _ => 0,
+    };
+    EVENT + more
+}
+
+fn item_weight(item: &NewItem) -> usize {
+    const NAME: usize = 64;
+    let names = item.groups.len() + item.waits_for.len() + item.limits.len();
+    item.id.as_str().len() + item.index_name.len() + item.payload.as_ref().map_or(0, |text| text.len()) + NAME * names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capstan_ids::{ItemId, SessionName, Token, WorkerId};
+    use capstan_work::Holder;
+
+    #[test]
+    fn the_largest_submission_of_completions_needs_no_more_room_than_it_takes() {
+        let session = SessionName::new("shop").unwrap();
+        let holder = Holder::Token(Token::granted_at(Position::new(1)));
+        let complete = Complete::new(session.clone(), ItemId::new("orders/1").unwrap(), holder);
+        let acquire = Acquire::from(session, WorkerId::new("alice").unwrap());
+        let command = Command::CompleteAndAcquire { complete, acquire };
+
+        assert!(weight(&command) * crate::handle::COMMANDS_MAX < 16 << 20);
+    }
 }

@@ -3,28 +3,33 @@
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::handle::{Acquired, Outcome};
+use crate::handle::Outcome;
 use crate::housekeeping::Housekeeping;
 use crate::message::{Message, Pending, weight};
 use crate::recovery::{self, Recovered};
 use crate::settling::Settled;
 use crate::state::{State, Writing};
-use crate::status::{Role, Status};
+use crate::status::Status;
 use crate::streams::Streams;
-use crate::waiters::{WAITERS_MAX, Waiter, Waiters};
-use capstan_ids::{Epoch, Millis, Moment, Position};
+use crate::waiters::Waiters;
+use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position};
 use capstan_journal::{Commit, Journal, Recorded, Refusal};
-use capstan_work::{Acquire, Answer, Command, Context};
+use capstan_work::{Command, Context};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// Commands of one flush: more would make the first of them wait for the last.
-const BATCH_COMMANDS: usize = 4_096;
+pub(crate) const BATCH_COMMANDS: usize = 4_096;
 /// Bytes of events of one flush.
-const BATCH_BYTES: usize = 4 << 20;
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
+/// Steps of passing time in one flush, each of a thousand things at the most.
+const BATCH_TICKS: usize = 8;
+/// How long a refusal of room stands before the journal is asked again: each time it looks at the disk.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+/// While housekeeping has steps to take, one is taken this often at the least.
+const HOUSE_PAUSE: Duration = Duration::from_micros(200);
 /// After so long without work the durable mark is written.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -45,15 +50,23 @@ pub(crate) struct Owner {
     /// The position that the next event takes.
     pub(crate) next: Position,
     pub(crate) commit: Commit,
-    queue: Receiver<Message>,
-    feed: Arc<Feed>,
+    pub(crate) queue: Receiver<Message>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) waiters: Waiters,
+    /// Work may be ready that no event of the next flush speaks of.
+    pub(crate) offer_to_everybody: bool,
+    /// Whether sessions share limits, where that has been looked up.
+    pub(crate) limits_shared: Option<bool>,
+    /// When it may be looked again whether some who wait have gone.
+    pub(crate) next_crowd_look: Monotonic,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) housekeeping: Housekeeping,
+    pub(crate) stopping: bool,
     clock: Arc<dyn Clock>,
-    waiters: Waiters,
-    pending: Vec<Pending>,
-    housekeeping: Housekeeping,
     random: u64,
     cores: u32,
-    stopping: bool,
+    /// Why the journal had no room, and when it said so.
+    full: Option<(Refusal, Instant)>,
     /// The latest wall time in the log: shown times never go back.
     last_wall: capstan_ids::WallTime,
 }
@@ -86,13 +99,17 @@ impl Owner {
             commit: Commit::default(),
             queue,
             feed,
-            clock,
             waiters: Waiters::default(),
+            offer_to_everybody: false,
+            limits_shared: None,
+            next_crowd_look: Monotonic(0),
             pending: Vec::new(),
             housekeeping,
+            stopping: false,
+            clock,
             random,
             cores,
-            stopping: false,
+            full: None,
         }
     }
 
@@ -132,14 +149,21 @@ impl Owner {
     /// How long it may wait for a message.
     fn patience(&self, marked: bool) -> Duration {
         if self.housekeeping.is_busy() {
-            return Duration::from_micros(200);
+            return HOUSE_PAUSE;
         }
         let now = self.clock.now();
         let ends =
             self.state.work.next_alarm().into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
         let times = self.state.work.next_not_before().map(|at| at.since(now.wall));
         let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
-        let due = Duration::from_millis(due.get());
+        let mut due = Duration::from_millis(due.get());
+        if self.offer_to_everybody {
+            due = Duration::ZERO;
+        }
+        if self.full.is_some() {
+            // What is due cannot be done, and stays due.
+            due = due.max(FULL_PAUSE);
+        }
         if marked { due } else { due.min(IDLE) }
     }
 
@@ -147,7 +171,7 @@ impl Owner {
     fn batch(&mut self, first: Option<Message>) -> Option<End> {
         let now = self.now();
         self.commit.restart(now.wall);
-        let room = self.journal.reserve(BATCH_BYTES);
+        let room = self.room();
         if room.is_ok() {
             self.pass_time(now);
         }
@@ -163,8 +187,25 @@ impl Owner {
         if room.is_ok() {
             self.hand_out(now);
         }
-        self.end_waits(now);
+        self.end_waits(now, &room);
         self.flush(now)
+    }
+
+    /// Room for one flush, or why there is none.
+    fn room(&mut self) -> Result<(), Refusal> {
+        if let Some((refusal, asked)) = &self.full
+            && asked.elapsed() < FULL_PAUSE
+        {
+            return Err(refusal.clone());
+        }
+        let room = self.journal.reserve(BATCH_BYTES);
+        match (&room, &self.full) {
+            (Err(refusal), None) => tracing::error!(%refusal, "changes are refused"),
+            (Ok(()), Some(_)) => tracing::info!("the journal has room again: changes are taken"),
+            _ => {}
+        }
+        self.full = room.as_ref().err().map(|refusal| (refusal.clone(), Instant::now()));
+        room
     }
 
     fn now(&mut self) -> Moment {
@@ -174,7 +215,7 @@ impl Owner {
         now
     }
 
-    fn perform(&mut self, command: &Command, now: Moment) -> Outcome {
+    pub(crate) fn perform(&mut self, command: &Command, now: Moment) -> Outcome {
         let (state, mut writing) = self.writing(now);
         state.perform(command, &mut writing)
     }
@@ -197,7 +238,7 @@ impl Owner {
 
     /// Ends what has run out; a bounded number of steps, so that commands get their turn.
     fn pass_time(&mut self, now: Moment) {
-        for _ in 0..64 {
+        for _ in 0..BATCH_TICKS {
             if !self.state.work.is_due(now) {
                 return;
             }
@@ -241,7 +282,7 @@ impl Owner {
                 1
             }
             Message::ReadLog { from, reply } => {
-                drop(reply.send(self.journal.read(from)));
+                drop(reply.send(Ok(self.journal.read(from))));
                 1
             }
             Message::Stop { reply } => {
@@ -258,68 +299,6 @@ impl Owner {
             self.journal.reserve(self.commit.size() + size).map_err(Failure::Full)?;
         }
         Ok(commands.iter().map(|command| self.perform(command, now)).collect())
-    }
-
-    fn acquire(
-        &mut self,
-        acquire: Acquire,
-        wait: Duration,
-        reply: oneshot::Sender<Result<Acquired, Failure>>,
-        now: Moment,
-        room: &Result<(), Refusal>,
-    ) {
-        if let Err(full) = room {
-            self.pending.push(Pending::Acquired(reply, Err(Failure::Full(full.clone()))));
-            return;
-        }
-        let command = Command::Acquire(acquire);
-        let outcome = self.perform(&command, now);
-        let Command::Acquire(acquire) = command else { return };
-        let waits = matches!(outcome, Ok(Answer::Nothing(_))) && !wait.is_zero() && acquire.item.is_none();
-        if waits && self.waiters.len() < WAITERS_MAX && !self.stopping {
-            let until = now.monotonic + Millis(wait.as_millis() as u64);
-            self.waiters.push(Waiter { acquire, since: now.monotonic, until, reply });
-            return;
-        }
-        let outcome = if waits {
-            Err(Failure::Overloaded { retry_after: Duration::from_secs(1) })
-        } else {
-            outcome.map(|answer| Acquired { answer, waited: Duration::ZERO }).map_err(Failure::from)
-        };
-        self.pending.push(Pending::Acquired(reply, outcome));
-    }
-
-    /// Gives ready work to those who wait for it.
-    fn hand_out(&mut self, now: Moment) {
-        if self.waiters.is_empty() || !self.state.work.has_ready_work() {
-            return;
-        }
-        let mut waiters = std::mem::take(&mut self.waiters);
-        waiters.offer(|waiter| {
-            let command = Command::Acquire(waiter.acquire.clone());
-            let outcome = self.perform(&command, now);
-            if matches!(outcome, Ok(Answer::Nothing(_))) {
-                return Some(waiter);
-            }
-            let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
-            let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
-            self.pending.push(Pending::Acquired(waiter.reply, outcome));
-            None
-        });
-        self.waiters = waiters;
-    }
-
-    /// Answers those whose wait is over, with why there was nothing.
-    fn end_waits(&mut self, now: Moment) {
-        let ended = if self.stopping { self.waiters.take_all() } else { self.waiters.take_ended(now.monotonic) };
-        for waiter in ended.into_iter().filter(|waiter| !waiter.reply.is_closed()) {
-            let waited = Duration::from_millis(now.monotonic.since(waiter.since).get());
-            let command = Command::Acquire(waiter.acquire);
-            let outcome = self.perform(&command, now);
-            let outcome = outcome.map(|answer| Acquired { answer, waited }).map_err(Failure::from);
-            self.pending.push(Pending::Acquired(waiter.reply, outcome));
-        }
-        self.status.waiting.store(self.waiters.len() as u64, Ordering::Relaxed);
     }
 
     /// Makes what was decided durable, then gives the answers.
@@ -350,73 +329,15 @@ impl Owner {
                 tracing::error!(%refusal, "the journal took no more than was promised; reading the state again");
                 self.read_again(now, &Failure::Full(refusal))
             }
-            Settled::Fenced => {
-                tracing::warn!(epoch = %self.epoch, "another server leads; stepping down");
-                self.status.set_role(Role::Standby);
-                self.answer(&Err(Failure::NotLeader { leader: None }));
-                Some(End::Fenced)
-            }
+            Settled::Fenced => Some(self.step_down()),
             Settled::Broken(error) => Some(self.fail(&error.to_string())),
         }
     }
 
-    fn answer(&mut self, durable: &Result<(), Failure>) {
+    pub(crate) fn answer(&mut self, durable: &Result<(), Failure>) {
         for pending in self.pending.drain(..) {
             pending.give(durable.clone());
         }
-    }
-
-    /// Memory is ahead of the log: throws it away and reads it again.
-    fn read_again(&mut self, now: Moment, why: &Failure) -> Option<End> {
-        self.answer(&Err(why.clone()));
-        match recovery::recover(self.journal.as_mut(), now) {
-            Ok(recovered) => {
-                self.state = recovered.state;
-                self.streams = recovered.streams;
-                self.next = recovered.next;
-                self.housekeeping.abandon();
-                None
-            }
-            Err(error) => Some(self.fail(&error.to_string())),
-        }
-    }
-
-    fn fail(&mut self, error: &str) -> End {
-        tracing::error!(error, "the journal failed; stopping");
-        self.status.set_role(Role::Failed);
-        for waiter in self.waiters.take_all() {
-            drop(waiter.reply.send(Err(Failure::JournalBroken)));
-        }
-        self.answer(&Err(Failure::JournalBroken));
-        End::Broken(error.to_owned())
-    }
-
-    fn stop(&mut self) -> End {
-        self.status.set_role(Role::Stopping);
-        // What is queued is told to go elsewhere; nothing of it was decided.
-        for message in self.queue.try_iter() {
-            if let Some(stop) = message.turn_away(&Failure::Stopped) {
-                let _ = stop.send(());
-            }
-        }
-        match self.journal.idle() {
-            Ok(()) => End::Stopped,
-            Err(error) => End::Broken(error.to_string()),
-        }
-    }
-
-    /// Tells whoever asks meanwhile that the journal is away.
-    pub(crate) fn turn_away(&mut self, retry_after: Duration) {
-        for message in self.queue.try_iter() {
-            if let Some(stop) = message.turn_away(&Failure::Away { retry_after }) {
-                self.stopping = true;
-                self.pending.push(Pending::Stopped(stop));
-            }
-        }
-    }
-
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping
     }
 
     fn keep_house(&mut self) {

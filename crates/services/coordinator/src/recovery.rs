@@ -1,11 +1,11 @@
 //! From the journal to a state: the newest readable snapshot of each stream, then the events after it.
 
 use crate::state::{State, StateEvent};
-use crate::streams::{self, Streams};
+use crate::streams::{self, Streams, session_of};
 use capstan_ids::{Moment, Position, StreamName, WallTime};
-use capstan_journal::{Journal, JournalError, SnapshotInfo};
-use capstan_work::RestoreError;
-use std::collections::BTreeMap;
+use capstan_journal::{Entry, Journal, JournalError, SnapshotInfo, Tail};
+use capstan_work::{Event, RestoreError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Why a state could not be read back.
@@ -32,6 +32,7 @@ pub enum RecoveryError {
 }
 
 /// What was read back.
+#[derive(Debug)]
 pub(crate) struct Recovered {
     pub state: State,
     pub streams: Streams,
@@ -49,96 +50,182 @@ pub(crate) struct Facts {
     pub took: Duration,
 }
 
+/// A snapshot that could not be read, known by what it is of and where it stands.
+type Unreadable = BTreeSet<(StreamName, Position)>;
+
 /// Reads everything back; leases begin their full term `now`.
 pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovered, RecoveryError> {
     let began = Instant::now();
+    let mut unreadable = Unreadable::new();
+    loop {
+        // What was read of a snapshot before it failed is in the state already: that one is thrown away.
+        if let Some(mut recovered) = attempt(journal, now, &mut unreadable)? {
+            recovered.facts.took = began.elapsed();
+            return Ok(recovered);
+        }
+    }
+}
+
+/// Reads everything back, unless one more snapshot turns out to be unreadable.
+fn attempt(
+    journal: &mut dyn Journal,
+    now: Moment,
+    unreadable: &mut Unreadable,
+) -> Result<Option<Recovered>, RecoveryError> {
     let tail = journal.tail()?;
-    let mut state = State::default();
-    let mut streams = Streams::default();
-    let mut facts = Facts::default();
-    let mut covered: BTreeMap<StreamName, Position> = BTreeMap::new();
+    let mut reading = Reading { now, ..Reading::default() };
     let mut by_stream: BTreeMap<StreamName, Vec<SnapshotInfo>> = BTreeMap::new();
     for info in journal.snapshots()? {
         by_stream.entry(info.stream.clone()).or_default().push(info);
     }
     for (stream, mut infos) in by_stream {
-        infos.sort_unstable_by_key(|info| std::cmp::Reverse(info.position));
-        for info in &infos {
-            match restore(journal, info, &mut state, now) {
+        infos.sort_unstable_by_key(|info| info.position);
+        if let Some(info) = choose(&stream, &infos, unreadable, tail)? {
+            match restore(journal, info, &mut reading.state, now) {
                 Ok(rows) => {
-                    facts.snapshots += 1;
-                    facts.rows += rows;
-                    covered.insert(stream.clone(), info.position);
-                    break;
+                    reading.facts.snapshots += 1;
+                    reading.facts.rows += rows;
+                    reading.covered.insert(stream, info.position);
                 }
-                // An older one and the events since then make the same state.
-                Err(error) => tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over"),
+                Err(error) => {
+                    // An older one, and the events since then, make the same state.
+                    tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over");
+                    unreadable.insert((stream, info.position));
+                    return Ok(None);
+                }
             }
+        } else if tail.first > Position::new(1) {
+            reading.lost.insert(stream);
         }
-        if !covered.contains_key(&stream) && tail.first > Position::new(1) {
-            let what = format!("no snapshot of {stream} can be read, and the log before position {} is gone", tail.first);
-            return Err(RecoveryError::Unsound(what));
-        }
-        for info in infos.iter().rev() {
-            streams.finish(info, None);
+        for info in &infos {
+            reading.streams.finish(info, None);
         }
     }
     if tail.next > tail.first {
         for recorded in journal.read(tail.first)? {
             let recorded = recorded?;
             for entry in recorded.commit.entries(recorded.position) {
-                if covered.get(entry.stream).is_none_or(|position| entry.position > *position) {
-                    let moment = Moment { monotonic: now.monotonic, wall: recorded.commit.at() };
-                    apply(&mut state, entry, moment)?;
-                    facts.events += 1;
-                }
+                reading.entry(&entry, recorded.commit.at())?;
             }
-            streams.count(recorded.position, &recorded.commit);
+            reading.streams.count(recorded.position, &recorded.commit);
         }
     }
-    if cfg!(debug_assertions) {
-        state.check().map_err(RecoveryError::Unsound)?;
-    }
-    facts.took = began.elapsed();
-    Ok(Recovered { state, streams, next: tail.next, epoch: tail.epoch, facts })
+    reading.end(tail).map(Some)
 }
 
-fn apply(state: &mut State, entry: capstan_journal::Entry<'_>, moment: Moment) -> Result<(), RecoveryError> {
-    let event = StateEvent::decode(entry.stream, entry.event).map_err(|what| RecoveryError::Event {
-        position: entry.position,
-        stream: entry.stream.clone(),
-        what,
-    })?;
-    state.apply(entry.position, moment, &event);
-    Ok(())
+/// The newest snapshot that can be read and that the log goes on from.
+fn choose<'a>(
+    stream: &StreamName,
+    infos: &'a [SnapshotInfo],
+    unreadable: &Unreadable,
+    tail: Tail,
+) -> Result<Option<&'a SnapshotInfo>, RecoveryError> {
+    let newest = infos.last().map(|info| info.position);
+    let readable = infos.iter().rev().find(|info| !unreadable.contains(&(stream.clone(), info.position)));
+    // Behind the newest one nothing was dropped that it does not hold. Behind an older one something may have been.
+    match readable {
+        Some(info) if Some(info.position) == newest || info.position.plus(1) >= tail.first => Ok(Some(info)),
+        None if session_of(stream).is_some() || tail.first == Position::new(1) => Ok(None),
+        _ => {
+            let what =
+                format!("no snapshot of {stream} can be read that the log goes on from, at position {}", tail.first);
+            Err(RecoveryError::Unsound(what))
+        }
+    }
+}
+
+/// A state being read back.
+#[derive(Default)]
+struct Reading {
+    state: State,
+    streams: Streams,
+    now: Moment,
+    facts: Facts,
+    /// Up to where snapshots hold the events of their streams.
+    covered: HashMap<StreamName, Position>,
+    /// Sessions that were opened in the log.
+    opened: HashSet<StreamName>,
+    /// Sessions whose beginning the log no longer has, and whether the last event seen of each was of its end.
+    ///
+    /// When a session is gone, its snapshots go first, and the end of its events leaves the log some time later.
+    headless: BTreeMap<StreamName, bool>,
+    /// Sessions with no readable snapshot, and no beginning in the log so far.
+    lost: BTreeSet<StreamName>,
+}
+
+impl Reading {
+    fn entry(&mut self, entry: &Entry<'_>, at: WallTime) -> Result<(), RecoveryError> {
+        let covered = self.covered.get(entry.stream);
+        if covered.is_some_and(|position| entry.position <= *position) {
+            return Ok(());
+        }
+        let has_beginning = covered.is_some() || self.opened.contains(entry.stream);
+        let event = StateEvent::decode(entry.stream, entry.event).map_err(|what| RecoveryError::Event {
+            position: entry.position,
+            stream: entry.stream.clone(),
+            what,
+        })?;
+        if let StateEvent::Work(Some(_), event) = &event
+            && !has_beginning
+        {
+            if !matches!(event, Event::SessionOpened { .. }) {
+                let ends = matches!(event, Event::SessionDeleted | Event::GhostEnded { .. });
+                self.headless.insert(entry.stream.clone(), ends);
+                return Ok(());
+            }
+            if self.headless.get(entry.stream) != Some(&false) {
+                self.headless.remove(entry.stream);
+            }
+            self.lost.remove(entry.stream);
+            self.opened.insert(entry.stream.clone());
+        }
+        self.state.apply(entry.position, Moment { monotonic: self.now.monotonic, wall: at }, &event);
+        self.facts.events += 1;
+        Ok(())
+    }
+
+    fn end(self, tail: Tail) -> Result<Recovered, RecoveryError> {
+        let headless = self.headless.iter().find(|(_, ended)| !**ended).map(|(stream, _)| stream);
+        let ended = |stream: &&StreamName| !self.headless.contains_key(*stream);
+        if let Some(stream) = headless.or_else(|| self.lost.iter().find(ended)) {
+            let what = format!(
+                "{stream} goes on in a log that begins at position {}, and no snapshot of it can be read",
+                tail.first
+            );
+            return Err(RecoveryError::Unsound(what));
+        }
+        if cfg!(debug_assertions) {
+            self.state.check().map_err(RecoveryError::Unsound)?;
+        }
+        let Self { state, streams, facts, .. } = self;
+        Ok(Recovered { state, streams, next: tail.next, epoch: tail.epoch, facts })
+    }
 }
 
 fn restore(journal: &dyn Journal, info: &SnapshotInfo, state: &mut State, now: Moment) -> Result<u64, RecoveryError> {
     let unreadable = |e: RestoreError| RecoveryError::Unsound(e.to_string());
     let mut rows = journal.read_snapshot(info)?;
+    if info.stream.as_str() == streams::JOBS {
+        // Without a job there is no row.
+        let all = rows.collect::<Result<Vec<_>, _>>()?;
+        let count = all.len() as u64;
+        state.jobs = capstan_migration::Jobs::restore(all).map_err(|e| RecoveryError::Unsound(e.to_string()))?;
+        return Ok(count);
+    }
     let Some(header) = rows.next().transpose()? else {
         return Err(RecoveryError::Unsound(format!("the snapshot of {} has no rows", info.stream)));
     };
-    let mut count = 1;
-    match info.stream.as_str() {
-        streams::WORK => state.work.restore_shared(&header).map_err(unreadable)?,
-        streams::JOBS => {
-            let mut all = vec![header];
-            for row in rows {
-                all.push(row?);
-            }
-            count = all.len() as u64;
-            state.jobs = capstan_migration::Jobs::restore(all).map_err(|e| RecoveryError::Unsound(e.to_string()))?;
-        }
-        _ => {
-            let mut session = state.work.restore_session(&header, now.monotonic).map_err(unreadable)?;
-            for row in rows {
-                session.row(&row?).map_err(unreadable)?;
-                count += 1;
-            }
-            session.finish();
-        }
+    if info.stream.as_str() == streams::WORK {
+        state.work.restore_shared(&header).map_err(unreadable)?;
+        return Ok(1);
     }
+    let mut session = state.work.restore_session(&header, now.monotonic).map_err(unreadable)?;
+    let mut count = 1;
+    for row in rows {
+        session.row(&row?).map_err(unreadable)?;
+        count += 1;
+    }
+    session.finish();
     Ok(count)
 }
 

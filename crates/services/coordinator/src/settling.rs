@@ -1,7 +1,11 @@
 //! Getting an answer out of a journal that has lost one.
 
+use crate::failure::Failure;
+use crate::message::{Message, Pending};
 use crate::owner::Owner;
-use capstan_journal::{Append, JournalError, Refusal};
+use capstan_ids::{Epoch, Position};
+use capstan_journal::{Append, Commit, Journal, JournalError, Refusal};
+use crossbeam_channel::Receiver;
 use std::time::{Duration, Instant};
 
 /// How long a lost answer is asked for again before the server gives up leading.
@@ -9,6 +13,7 @@ const AWAY_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What became of a commit, for certain.
+#[derive(Debug)]
 pub(crate) enum Settled {
     Committed,
     Fenced,
@@ -16,29 +21,53 @@ pub(crate) enum Settled {
     Broken(JournalError),
 }
 
-impl Owner {
-    /// Offers the commit until it is certain what became of it.
-    ///
-    /// After an unknown outcome the same commit is offered again at its position: it stands there, another does, or it
-    /// is written now. Whoever asks for something meanwhile is sent away.
-    pub(crate) fn settle(&mut self) -> Settled {
-        let began = Instant::now();
-        loop {
-            match self.journal.append(self.epoch, self.next, &self.commit) {
-                Append::Committed => return Settled::Committed,
-                Append::Fenced => return Settled::Fenced,
-                Append::Refused(refusal) => return Settled::Refused(refusal),
-                Append::Broken(error) => return Settled::Broken(error),
-                Append::Unknown(error) => {
-                    tracing::warn!(%error, position = %self.next, "the journal lost an answer; asking again");
-                    if began.elapsed() > AWAY_MAX || self.is_stopping() {
-                        // Whether it stands, the next leader will read.
-                        return Settled::Broken(error);
-                    }
-                    self.turn_away(PAUSE * 4);
-                    std::thread::sleep(PAUSE);
+/// Offers a commit until it is certain what became of it, or until `go_on`, asked before each time again, says no.
+///
+/// After an unknown outcome the same commit is offered again at its position: it stands there, another does, or it is
+/// written now.
+pub(crate) fn settle(
+    journal: &mut dyn Journal,
+    epoch: Epoch,
+    position: Position,
+    commit: &Commit,
+    mut go_on: impl FnMut() -> bool,
+) -> Settled {
+    let began = Instant::now();
+    loop {
+        match journal.append(epoch, position, commit) {
+            Append::Committed => return Settled::Committed,
+            Append::Fenced => return Settled::Fenced,
+            Append::Refused(refusal) => return Settled::Refused(refusal),
+            Append::Broken(error) => return Settled::Broken(error),
+            Append::Unknown(error) => {
+                tracing::warn!(%error, %position, "the journal lost an answer; asking again");
+                if began.elapsed() > AWAY_MAX || !go_on() {
+                    // Whether it stands, the next leader will read.
+                    return Settled::Broken(error);
                 }
+                std::thread::sleep(PAUSE);
             }
         }
+    }
+}
+
+/// Tells whoever asks meanwhile that the journal is away.
+fn turn_away(queue: &Receiver<Message>, pending: &mut Vec<Pending>, stopping: &mut bool) {
+    for message in queue.try_iter() {
+        if let Some(stop) = message.turn_away(&Failure::Away { retry_after: PAUSE * 4 }) {
+            *stopping = true;
+            pending.push(Pending::Stopped(stop));
+        }
+    }
+}
+
+impl Owner {
+    /// Settles what became of this flush. Whoever asks for something meanwhile is sent away.
+    pub(crate) fn settle(&mut self) -> Settled {
+        let Self { journal, commit, queue, pending, stopping, epoch, next, .. } = self;
+        settle(journal.as_mut(), *epoch, *next, commit, || {
+            turn_away(queue, pending, stopping);
+            !*stopping
+        })
     }
 }

@@ -84,6 +84,17 @@ impl Status {
         self.role.store(role as u8, Ordering::Release);
     }
 
+    /// Turns away what comes from now on, unless another role says so already.
+    pub(crate) fn begin_stopping(&self) {
+        let (leader, stopping) = (Role::Leader as u8, Role::Stopping as u8);
+        // Whoever is fenced or broken keeps saying that.
+        let _ = self.role.compare_exchange(leader, stopping, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    pub(crate) fn set_waiting(&self, waiters: u64) {
+        self.waiting.store(waiters, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_epoch(&self, epoch: Epoch) {
         self.epoch.store(epoch.get(), Ordering::Release);
     }

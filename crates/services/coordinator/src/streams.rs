@@ -34,6 +34,8 @@ pub(crate) struct Streams {
     /// Bytes of events counted so far, and what that was at some positions.
     bytes: u64,
     marks: VecDeque<(Position, u64)>,
+    /// The latest time that a commit or a snapshot was made at.
+    newest: WallTime,
 }
 
 /// What is known of one stream.
@@ -56,6 +58,7 @@ impl Default for Streams {
             logs: BTreeMap::new(),
             bytes: 0,
             marks: VecDeque::new(),
+            newest: WallTime::default(),
         }
     }
 }
@@ -75,33 +78,57 @@ impl Streams {
 
     /// Counts a commit's events, made durable now or read back.
     pub fn count(&mut self, first: Position, commit: &Commit) {
+        let mut run: Option<(Entry<'_>, u64, u64)> = None;
         for entry in commit.entries(first) {
-            // Who leads is in every commit's epoch: it needs no snapshot and holds nothing back.
-            if *entry.stream != self.leader {
-                self.count_event(&entry);
+            match &mut run {
+                // Neighbours are mostly of one stream, and are looked up once.
+                Some((begun, events, bytes)) if std::ptr::eq(begun.stream, entry.stream) => {
+                    *events += 1;
+                    *bytes += entry.event.len() as u64;
+                }
+                _ => {
+                    if let Some((begun, events, bytes)) = run.replace((entry, 1, entry.event.len() as u64)) {
+                        self.count_run(&begun, events, bytes);
+                    }
+                }
             }
         }
+        if let Some((begun, events, bytes)) = run {
+            self.count_run(&begun, events, bytes);
+        }
+        self.newest = self.newest.max(commit.at());
         self.bytes += commit.size() as u64;
         if self.marks.back().is_none_or(|(_, bytes)| self.bytes - bytes >= MARK_EVERY) {
             self.marks.push_back((first, self.bytes));
         }
     }
 
-    fn count_event(&mut self, entry: &Entry<'_>) {
-        if !self.logs.contains_key(entry.stream) {
-            self.logs.insert(entry.stream.clone(), StreamLog::default());
+    /// Counts neighbouring events of one stream, which begin with `begun`. A snapshot's position never lies between
+    /// them: it is a commit's last.
+    fn count_run(&mut self, begun: &Entry<'_>, events: u64, bytes: u64) {
+        // Who leads is in every commit's epoch: it needs no snapshot and holds nothing back.
+        if *begun.stream == self.leader {
+            return;
         }
-        let log = self.logs.get_mut(entry.stream).expect("it was just inserted");
-        log.first.get_or_insert(entry.position);
+        if !self.logs.contains_key(begun.stream) {
+            self.logs.insert(begun.stream.clone(), StreamLog::default());
+        }
+        let log = self.logs.get_mut(begun.stream).expect("it was just inserted");
+        log.first.get_or_insert(begun.position);
         for snapshot in log.snapshots.iter_mut().rev().take_while(|snapshot| snapshot.first_after.is_none()) {
-            if entry.position > snapshot.position {
-                snapshot.first_after = Some(entry.position);
+            if begun.position > snapshot.position {
+                snapshot.first_after = Some(begun.position);
             }
         }
-        if log.snapshots.last().is_none_or(|newest| entry.position > newest.position) {
-            log.events_since += 1;
-            log.bytes_since += entry.event.len() as u64;
+        if log.snapshots.last().is_none_or(|newest| begun.position > newest.position) {
+            log.events_since += events;
+            log.bytes_since += bytes;
         }
+    }
+
+    /// The next place after `position` up to which the log may be trimmed in one step.
+    pub fn next_mark(&self, position: Position) -> Option<Position> {
+        self.marks.get(self.marks.partition_point(|(mark, _)| *mark <= position)).map(|(mark, _)| *mark)
     }
 
     /// About how many bytes of events the log holds from `first` on.
@@ -130,6 +157,7 @@ impl Streams {
             first_after,
         });
         log.snapshots.sort_unstable_by_key(|snapshot| snapshot.position);
+        self.newest = self.newest.max(info.at);
     }
 
     pub fn give_up(&mut self, stream: &StreamName) {
@@ -162,8 +190,8 @@ impl Streams {
         }
     }
 
-    pub fn names(&self) -> Vec<StreamName> {
-        self.logs.keys().cloned().collect()
+    pub fn names(&self) -> impl Iterator<Item = &StreamName> {
+        self.logs.keys()
     }
 
     pub fn facts(&self, policy: impl Fn(&StreamName) -> retention::StreamPolicy) -> Vec<retention::StreamFacts> {
@@ -186,7 +214,8 @@ impl Streams {
         self.logs.get(stream).is_some_and(|log| log.events_since > 0)
     }
 
+    /// The latest time in the log.
     pub fn newest_wall(&self) -> WallTime {
-        self.logs.values().flat_map(|log| &log.snapshots).map(|snapshot| snapshot.at).max().unwrap_or_default()
+        self.newest
     }
 }

@@ -1,14 +1,15 @@
 //! Following what happens, from a position on and without gaps.
 
 use crate::failure::Failure;
-use crate::feed::Feed;
+use crate::feed::{Feed, Reach, TAKE_BYTES};
 use crate::handle::Handle;
-use crate::message::Message;
+use crate::message::{Log, Message};
 use crate::state::StateEvent;
 use capstan_ids::{Position, SessionName, WallTime};
 use capstan_journal::{JournalError, Recorded};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 
 /// One thing that happened.
@@ -49,15 +50,27 @@ pub enum WatchError {
     Failure(#[from] Failure),
 }
 
+impl WatchError {
+    fn of(error: JournalError) -> Self {
+        match error {
+            JournalError::Dropped { asked, first } => Self::Dropped { asked, first },
+            other => Self::Journal(other),
+        }
+    }
+}
+
 /// A stream of changes. Ask [`Watch::next`] again and again; dropping it ends it.
-#[derive(Debug)]
+///
+/// However slow its reader is, it holds a bounded part of the log: what it has not taken is read again later.
 pub struct Watch {
     handle: Handle,
     session: Option<SessionName>,
     /// The next position to show.
     next: Position,
     ready: VecDeque<Change>,
-    durable: watch::Receiver<Position>,
+    /// Where it reads while it is further behind than the window goes back. Never shared: the lock makes it `Sync`.
+    log: Mutex<Option<Log>>,
+    reach: watch::Receiver<Reach>,
     _member: Member,
 }
 
@@ -67,12 +80,9 @@ struct Member(Arc<Feed>);
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.leave();
     }
 }
-
-/// Commits read from the log in one go, so that a watcher far behind does not hold memory for all of it.
-const CATCH_UP: usize = 1_024;
 
 impl Watch {
     pub(crate) async fn begin(
@@ -80,15 +90,15 @@ impl Watch {
         from: Option<Position>,
         session: Option<SessionName>,
     ) -> Result<Self, WatchError> {
-        let durable = handle.feed.begin();
+        let reach = handle.feed.join();
         let member = Member(Arc::clone(&handle.feed));
-        let end = *durable.borrow();
+        let end = reach.borrow().durable;
         let next = from.unwrap_or(end.plus(1));
         if next > end.plus(1) {
             return Err(WatchError::Ahead { asked: next, end });
         }
-        let mut watch =
-            Self { handle: handle.clone(), session, next, ready: VecDeque::new(), durable, _member: member };
+        let (ready, log) = (VecDeque::new(), Mutex::default());
+        let mut watch = Self { handle: handle.clone(), session, next, ready, log, reach, _member: member };
         if next <= end {
             watch.catch_up().await?;
         }
@@ -106,29 +116,35 @@ impl Watch {
             if let Some(change) = self.ready.pop_front() {
                 return Ok(change);
             }
-            let end = *self.durable.borrow_and_update();
-            if self.next <= end {
+            let reach = *self.reach.borrow_and_update();
+            if self.next <= reach.durable {
                 self.catch_up().await?;
-            } else if self.durable.changed().await.is_err() {
-                return Err(Failure::Stopped.into());
+            } else if reach.ended || self.reach.changed().await.is_err() {
+                return Err(self.handle.gone().into());
             }
         }
     }
 
+    /// Makes some more changes ready, from the window if it has them, from the log otherwise.
     async fn catch_up(&mut self) -> Result<(), WatchError> {
-        if let Some(commits) = self.handle.feed.since(self.next) {
-            return commits.iter().try_for_each(|recorded| self.take(recorded));
-        }
+        let reading = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let log = match reading {
+            Some(log) => log,
+            None => match self.handle.feed.since(self.next) {
+                Some(commits) => return commits.iter().try_for_each(|recorded| self.take(recorded)),
+                None => self.open_log().await?,
+            },
+        };
+        let (commits, log) =
+            tokio::task::spawn_blocking(move || read_some(log)).await.map_err(|_| self.handle.gone())??;
+        *self.log.get_mut().unwrap_or_else(PoisonError::into_inner) = log;
+        commits.iter().try_for_each(|recorded| self.take(recorded))
+    }
+
+    async fn open_log(&self) -> Result<Log, WatchError> {
         let (reply, answer) = oneshot::channel();
         self.handle.send(Message::ReadLog { from: self.next, reply })?;
-        let log = answer.await.map_err(|_| Failure::Stopped)?.map_err(|error| match error {
-            JournalError::Dropped { asked, first } => WatchError::Dropped { asked, first },
-            other => other.into(),
-        })?;
-        let commits = tokio::task::spawn_blocking(move || log.take(CATCH_UP).collect::<Result<Vec<_>, _>>())
-            .await
-            .map_err(|_| Failure::Stopped)??;
-        commits.iter().try_for_each(|recorded| self.take(recorded))
+        answer.await.map_err(|_| self.handle.gone())??.map_err(WatchError::of)
     }
 
     fn take(&mut self, recorded: &Recorded) -> Result<(), WatchError> {
@@ -136,15 +152,39 @@ impl Watch {
             if entry.position < self.next {
                 continue;
             }
-            self.next = entry.position.plus(1);
             let wanted = match &self.session {
                 Some(session) => crate::streams::session_of(entry.stream).as_ref() == Some(session),
                 None => entry.stream.as_str() != crate::streams::LEADER,
             };
-            if wanted && let Ok(event) = StateEvent::decode(entry.stream, entry.event) {
+            if wanted {
+                let event = StateEvent::decode(entry.stream, entry.event).map_err(|what| JournalError::Damaged {
+                    position: entry.position,
+                    place: format!("stream {}", entry.stream),
+                    offset: 0,
+                    what,
+                })?;
                 self.ready.push_back(Change { position: entry.position, at: recorded.commit.at(), event });
             }
+            self.next = entry.position.plus(1);
         }
         Ok(())
+    }
+}
+
+/// Reads a bounded part of the log; what is left of it, if there is anything.
+fn read_some(mut log: Log) -> Result<(Vec<Recorded>, Option<Log>), WatchError> {
+    let (mut commits, mut bytes) = (Vec::new(), 0);
+    while bytes < TAKE_BYTES {
+        let Some(recorded) = log.next() else { return Ok((commits, None)) };
+        let recorded = recorded.map_err(WatchError::of)?;
+        bytes += recorded.commit.size();
+        commits.push(recorded);
+    }
+    Ok((commits, Some(log)))
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("session", &self.session).field("next", &self.next).finish_non_exhaustive()
     }
 }

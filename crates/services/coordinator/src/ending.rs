@@ -1,0 +1,66 @@
+//! What the owner does when it cannot go on as it was: reads its state again, stops, or tells everybody why not.
+
+use crate::failure::Failure;
+use crate::owner::{End, Owner};
+use crate::recovery;
+use crate::status::Role;
+use capstan_ids::Moment;
+
+impl Owner {
+    /// Memory is ahead of the log: throws it away and reads it again.
+    pub(crate) fn read_again(&mut self, now: Moment, why: &Failure) -> Option<End> {
+        self.answer(&Err(why.clone()));
+        match recovery::recover(self.journal.as_mut(), now) {
+            Ok(recovered) => {
+                self.state = recovered.state;
+                self.streams = recovered.streams;
+                self.next = recovered.next;
+                self.housekeeping.abandon();
+                // What was granted is ready again, and no event says so.
+                self.offer_to_everybody = true;
+                self.limits_shared = None;
+                None
+            }
+            Err(error) => Some(self.fail(&error.to_string())),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: &str) -> End {
+        tracing::error!(error, "the journal failed; stopping");
+        self.status.set_role(Role::Failed);
+        self.tell_everybody(&Failure::JournalBroken);
+        End::Broken(error.to_owned())
+    }
+
+    pub(crate) fn step_down(&mut self) -> End {
+        tracing::warn!(epoch = %self.epoch, "another server leads; stepping down");
+        self.status.set_role(Role::Standby);
+        self.tell_everybody(&Failure::NotLeader { leader: None });
+        End::Fenced
+    }
+
+    pub(crate) fn stop(&mut self) -> End {
+        self.status.set_role(Role::Stopping);
+        // What is still queued is told to go elsewhere; nothing of it was decided.
+        self.tell_everybody(&Failure::Stopped);
+        match self.journal.idle() {
+            Ok(()) => End::Stopped,
+            Err(error) => End::Broken(error.to_string()),
+        }
+    }
+
+    /// Whoever has not been answered is told why not.
+    fn tell_everybody(&mut self, why: &Failure) {
+        self.answer(&Err(why.clone()));
+        for waiter in self.waiters.take_all() {
+            drop(waiter.reply.send(Err(why.clone())));
+        }
+        self.status.set_waiting(0);
+        for message in self.queue.try_iter() {
+            if let Some(stop) = message.turn_away(why) {
+                let _ = stop.send(());
+            }
+        }
+        self.feed.end();
+    }
+}
