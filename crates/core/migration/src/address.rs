@@ -28,11 +28,12 @@ fn is_reference(password: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
 }
 
-/// What stands before the first colon, where it is a scheme.
+/// What stands before the first colon, where it is a scheme. Behind it something must follow, but for `null:`.
 pub(crate) fn scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once(':')?;
     let plain = scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b));
-    (plain && scheme.starts_with(|c: char| c.is_ascii_lowercase()) && !rest.is_empty()).then_some(scheme)
+    let whole = !rest.is_empty() || scheme == "null";
+    (plain && scheme.starts_with(|c: char| c.is_ascii_lowercase()) && whole).then_some(scheme)
 }
 
 #[cfg(test)]
@@ -66,6 +67,7 @@ mod tests {
             ("opensearch+http://h", Some("opensearch+http")),
             ("./x", None),
             ("Dump:x", None),
+            ("null:", Some("null")),
             ("dump:", None),
             ("1a:x", None),
         ] {

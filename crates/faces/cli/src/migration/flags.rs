@@ -10,10 +10,10 @@ use std::path::Path;
 pub struct MigrationFlags {
     /// Where the data is: dump:PATH, jsonl:PATH …
     #[arg(long, value_name = "URL")]
-    pub from: String,
+    from: String,
     /// Where it goes: dump:PATH, jsonl:PATH, null: …
     #[arg(long, value_name = "URL")]
-    pub to: String,
+    to: String,
     /// Only these collections; db.coll with * for any characters
     #[arg(long, value_name = "DB.COLL", num_args = 1..)]
     include: Vec<String>,
@@ -29,9 +29,9 @@ pub struct MigrationFlags {
     /// What is done where the target holds something already
     #[arg(long, value_enum, default_value_t = WriteFlag::FailIfExists)]
     write: WriteFlag,
-    /// How both sides are compared at the end
-    #[arg(long, value_enum, default_value_t = VerifyFlag::Hash)]
-    pub verify: VerifyFlag,
+    /// How both sides are compared at the end: hash, but for null:, which keeps nothing to compare
+    #[arg(long, value_enum)]
+    verify: Option<VerifyFlag>,
     /// Documents of a chunk at the most
     #[arg(long, value_name = "N")]
     chunk_documents: Option<u64>,
@@ -68,9 +68,8 @@ enum WriteFlag {
     Merge,
 }
 
-/// How both sides are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VerifyFlag {
+enum VerifyFlag {
     /// Not at all
     None,
     /// By counting
@@ -128,9 +127,11 @@ impl MigrationFlags {
                 WriteFlag::Merge => WriteMode::Merge,
             },
             verify: match self.verify {
-                VerifyFlag::None => Verify::None,
-                VerifyFlag::Counts => Verify::Counts,
-                VerifyFlag::Hash => Verify::Hash,
+                Some(VerifyFlag::None) => Verify::None,
+                Some(VerifyFlag::Counts) => Verify::Counts,
+                Some(VerifyFlag::Hash) => Verify::Hash,
+                None if self.to.starts_with("null:") => Verify::None,
+                None => Verify::Hash,
             },
             chunks: ChunkTarget {
                 documents: self.chunk_documents.unwrap_or(standard.documents),

@@ -7,8 +7,6 @@ use std::fmt::Write as _;
 /// Of a report, what its reader at the terminal is shown and what decides the exit code.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
-    /// The job.
-    pub job: String,
     /// How it stands.
     pub state: String,
     units: u64,
