@@ -25,5 +25,5 @@ pub mod wire;
 
 pub use openapi::openapi;
 pub use problem::{Class, Problem, Retry};
-pub use router::{ServerInfo, router, with_fallback};
+pub use router::{ServerInfo, route_paths, router, with_fallback};
 pub use serve::serve;

@@ -108,6 +108,12 @@ pub(crate) fn v1_routes() -> Vec<Route> {
     ]
 }
 
+/// The path of every route, for whoever compares it with the description.
+pub fn route_paths() -> Vec<&'static str> {
+    let v1 = v1_routes().into_iter().map(|(path, _)| path);
+    v1.chain(console::PATHS).collect()
+}
+
 async fn no_route(request: Request) -> Response {
     if request.uri().path().starts_with("/sessions") {
         return console::Refused::no_route().into_response();

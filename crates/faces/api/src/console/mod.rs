@@ -16,7 +16,7 @@ pub use wire::{Acquired, BackfillWorkItem, CompleteObject, CreateWorkItem, Queue
 use crate::request::Parameters;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRef, RawPathParams, Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::{Method, Response};
 use axum::routing::{MethodRouter, any};
 use capstan_coordinator::Handle;
@@ -25,33 +25,42 @@ use percent_encoding::percent_decode_str;
 
 type Answered = Result<Response<Body>, Refused>;
 
+/// The paths of the contract, with and without a slash at the end.
+pub const PATHS: [&str; 7] = [
+    "/sessions",
+    "/sessions/",
+    "/sessions/{session}",
+    "/sessions/{session}/",
+    "/sessions/{session}/backfill/work-items",
+    "/sessions/{session}/backfill/work-items/",
+    "/sessions/{session}/backfill/work-items/{*rest}",
+];
+
 /// The console's routes, each dressed by the caller.
 pub fn routes<S>(dress: impl Fn(&'static str, MethodRouter<S>) -> MethodRouter<S>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     Handle: FromRef<S>,
 {
-    let table = [
-        ("/sessions", any(sessions::all)),
-        ("/sessions/", any(sessions::all)),
-        ("/sessions/{session}", any(sessions::one)),
-        ("/sessions/{session}/", any(sessions::one)),
-        ("/sessions/{session}/backfill/work-items", any(work_items)),
-        ("/sessions/{session}/backfill/work-items/", any(work_items)),
-        ("/sessions/{session}/backfill/work-items/{*rest}", any(work_items)),
+    let handlers: [MethodRouter<S>; PATHS.len()] = [
+        any(sessions::all),
+        any(sessions::all),
+        any(sessions::one),
+        any(sessions::one),
+        any(work_items),
+        any(work_items),
+        any(work_items),
     ];
-    table.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, dress(path, methods)))
+    PATHS.into_iter().zip(handlers).fold(Router::new(), |router, (path, any)| router.route(path, dress(path, any)))
 }
 
 /// What is asked for below `work-items`.
 ///
 /// The path is taken apart before it is decoded, so an id may hold an escaped `/`. One sent unescaped, as the
 /// contract's own client does, is understood too: the last segment is what is to be done, and the rest the id.
-async fn work_items(State(handle): State<Handle>, params: RawPathParams, request: Request) -> Answered {
-    let session = params.iter().find(|(name, _)| *name == "session").map_or("", |(_, value)| value);
-    // A name that no session can have is a session that is not there.
-    let session = SessionName::new(session).map_err(|_| Refused::no_session())?;
+async fn work_items(State(handle): State<Handle>, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
+    let session = session_of(parts.uri.path())?;
     let rest = parts.uri.path().split_once("/backfill/work-items").map_or("", |(_, rest)| rest);
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -82,6 +91,13 @@ async fn work_items(State(handle): State<Handle>, params: RawPathParams, request
         }
         _ => Err(Refused::no_method()),
     }
+}
+
+/// The session of a path; a name that no session can have is a session that is not there.
+fn session_of(path: &str) -> Result<SessionName, Refused> {
+    let name = path.split('/').nth(2).unwrap_or_default();
+    let name = percent_decode_str(name).decode_utf8().map_err(|_| Refused::no_session())?;
+    SessionName::new(name).map_err(|_| Refused::no_session())
 }
 
 fn decoded(segment: &str) -> Result<ItemId, Refused> {

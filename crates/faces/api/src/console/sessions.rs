@@ -1,14 +1,14 @@
 //! Sessions of the contract: a name, two times, and whatever environment its owner keeps with it.
 
 use super::wire::Session;
-use super::{Answered, Refused};
+use super::{Answered, Refused, session_of};
 use crate::answer;
 use crate::problem::Problem;
 use crate::request::{parse, whole};
 use crate::v1::sessions::view;
 use crate::wire::{Object, opaque};
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use capstan_coordinator::Handle;
 use capstan_ids::SessionName;
@@ -34,9 +34,8 @@ pub async fn all(State(handle): State<Handle>, request: Request) -> Answered {
     }
 }
 
-pub async fn one(State(handle): State<Handle>, params: RawPathParams, request: Request) -> Answered {
-    let name = params.iter().find(|(name, _)| *name == "session").map_or("", |(_, value)| value);
-    let session = SessionName::new(name).map_err(|_| Refused::no_session())?;
+pub async fn one(State(handle): State<Handle>, request: Request) -> Answered {
+    let session = session_of(request.uri().path())?;
     match *request.method() {
         Method::GET => Ok(answer::json(StatusCode::OK, &Session(view(&handle, session).await?))?),
         Method::PUT => update(&handle, session, request.into_body()).await,

@@ -56,6 +56,24 @@ pub fn all() -> Value {
     Value::Object(schemas.0)
 }
 
+/// Flattened fields come as parts of an `allOf`: one object with all fields says the same and is easier to read.
+fn flat(mut schema: Value) -> Value {
+    let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut).map(std::mem::take) else { return schema };
+    let mut whole = json!({ "type": "object", "properties": {}, "required": [] });
+    if let Some(what) = schema.get("description") {
+        whole["description"] = what.clone();
+    }
+    for mut part in parts.into_iter().map(flat) {
+        if let (Some(to), Some(from)) = (whole["properties"].as_object_mut(), part["properties"].as_object_mut()) {
+            to.append(from);
+        }
+        if let (Some(to), Some(from)) = (whole["required"].as_array_mut(), part["required"].as_array_mut()) {
+            to.append(from);
+        }
+    }
+    whole
+}
+
 #[derive(Default)]
 struct Schemas(Map<String, Value>);
 
@@ -65,7 +83,7 @@ impl Schemas {
         T::schemas(&mut found);
         for (name, schema) in found {
             let schema = serde_json::to_value(schema).expect("schemas are JSON");
-            self.0.entry(name).or_insert(schema);
+            self.0.entry(name).or_insert(flat(schema));
         }
     }
 

@@ -53,7 +53,7 @@ async fn put(
     path: &PathParameters,
     spec: Option<LimitSpec>,
 ) -> Result<axum::http::Response<axum::body::Body>, Problem> {
-    let name = LimitName::new(path.get("name")?)?;
+    let name = LimitName::new(path.get("limit")?)?;
     let value = spec.map(|spec| limit_value(spec.most)).transpose()?;
     perform(handle, Command::SetLimit { session, name, value }).await
 }

@@ -259,6 +259,7 @@ pub struct Said<'a> {
 
 /// What an item waits for.
 #[derive(Serialize, ToSchema)]
+#[schema(as = WaitsFor)]
 #[serde(rename_all = "snake_case")]
 pub enum AwaitedShape<'a> {
     /// Every item of a group.

@@ -1,0 +1,16 @@
+//! The REST interface over a real coordinator on an embedded journal.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod contract;
+mod defects;
+mod description;
+mod hostile;
+mod ids;
+mod leases;
+mod problems;
+mod serving;
+mod sessions;
+mod steering;
+mod watching;
+mod world;
