@@ -16,6 +16,7 @@ pub const fn state_name(state: v1::ItemState) -> &'static str {
         v1::ItemState::Completed => "completed",
         v1::ItemState::Failed => "failed",
         v1::ItemState::Cancelled => "cancelled",
+        v1::ItemState::Deleted => "deleted",
     }
 }
 

@@ -287,6 +287,8 @@ pub enum ItemState {
     Failed = 6,
     /// Ended undone, for good.
     Cancelled = 7,
+    /// Deleted under its lease: only ever answered to the holder who gives it back.
+    Deleted = 8,
 }
 impl ItemState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -303,6 +305,7 @@ impl ItemState {
             Self::Completed => "ITEM_STATE_COMPLETED",
             Self::Failed => "ITEM_STATE_FAILED",
             Self::Cancelled => "ITEM_STATE_CANCELLED",
+            Self::Deleted => "ITEM_STATE_DELETED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -316,6 +319,7 @@ impl ItemState {
             "ITEM_STATE_COMPLETED" => Some(Self::Completed),
             "ITEM_STATE_FAILED" => Some(Self::Failed),
             "ITEM_STATE_CANCELLED" => Some(Self::Cancelled),
+            "ITEM_STATE_DELETED" => Some(Self::Deleted),
             _ => None,
         }
     }

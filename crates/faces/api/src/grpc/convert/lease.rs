@@ -7,7 +7,7 @@ use super::time::timestamp;
 use super::{Malformed, Named, item_id};
 use capstan_ids::{IdempotencyKey, Kind, Millis, SessionName, Token, WorkerId};
 use capstan_proto::v1::{self, NoWorkReason};
-use capstan_work::{Acquire, Answer, Command, Complete, Grant, Holder, ItemView, NoWork};
+use capstan_work::{Acquire, Answer, Command, Complete, Grant, Holder, NoWork};
 use std::time::Duration;
 
 /// A request for work, and how long it waits.
@@ -174,38 +174,40 @@ pub fn renewed(answer: Answer) -> v1::RenewResponse {
     }
 }
 
-/// An item that is done.
+/// An item that is done. One that was deleted under its lease has no time of completion: its holder has acknowledged.
 pub fn completed(answer: Answer) -> v1::CompleteResponse {
-    v1::CompleteResponse { completed_at: ended(answer).0.completed.map(timestamp) }
+    v1::CompleteResponse { completed_at: ended(answer).0 }
 }
 
 /// An item that is done, and the next.
 pub fn completed_and_acquired(answer: Answer) -> v1::CompleteAndAcquireResponse {
-    let (item, next) = ended(answer);
-    v1::CompleteAndAcquireResponse { completed_at: item.completed.map(timestamp), leases: leases(next) }
+    let (completed_at, next) = ended(answer);
+    v1::CompleteAndAcquireResponse { completed_at, leases: leases(next) }
 }
 
-fn ended(answer: Answer) -> (Box<ItemView>, Vec<Grant>) {
+fn ended(answer: Answer) -> (Option<prost_types::Timestamp>, Vec<Grant>) {
     match answer {
-        Answer::Completed { item, next } => (item, next),
+        Answer::Completed { item, next } => (item.completed.map(timestamp), next),
+        Answer::Done => (None, Vec::new()),
         other => unreachable!("a completion is answered with a completion, not {other:?}"),
     }
 }
 
 /// An attempt that failed.
 pub fn failed(answer: Answer) -> v1::FailResponse {
-    let item = returned(answer);
-    v1::FailResponse { state: state(item.state) as i32, attempts: item.attempts }
+    let (state, attempts) = returned(answer);
+    v1::FailResponse { state: state as i32, attempts }
 }
 
 /// A lease that was given back.
 pub fn released(answer: Answer) -> v1::ReleaseResponse {
-    v1::ReleaseResponse { state: state(returned(answer).state) as i32 }
+    v1::ReleaseResponse { state: returned(answer).0 as i32 }
 }
 
-fn returned(answer: Answer) -> Box<ItemView> {
+fn returned(answer: Answer) -> (v1::ItemState, u32) {
     match answer {
-        Answer::Returned { item } => item,
+        Answer::Returned { item } => (state(item.state), item.attempts),
+        Answer::Done => (v1::ItemState::Deleted, 0),
         other => unreachable!("an item given back is answered with the item, not {other:?}"),
     }
 }
