@@ -108,7 +108,15 @@ impl Coordination for Client {
     async fn brief(&self, holding: &Holding, from: u32) -> Result<Brief, CoordinationError> {
         let (session, item_id) = (holding.session.to_string(), holding.item.to_string());
         let request = v1::BriefRequest { session, item_id, from };
-        let page = self.jobs().brief(request).await.map(Response::into_inner).map_err(Error::from)?;
+        let page = self.jobs().brief(request).await.map(Response::into_inner).map_err(|status| {
+            // Nothing here is about a lease: an item that is not known is one that belongs to no job.
+            match Error::from(status) {
+                error if matches!(error.class(), Class::NotFound | Class::Conflict) => {
+                    CoordinationError::Refused { reason: error.to_string() }
+                }
+                error => error.into(),
+            }
+        })?;
         Ok(Brief { text: page.text.into(), next: page.next })
     }
 }
