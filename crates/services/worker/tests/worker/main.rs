@@ -5,4 +5,5 @@
 mod gate;
 mod journeys;
 mod misfortunes;
+mod picky;
 mod stage;

@@ -1,6 +1,7 @@
 //! Jobs that meet what can go wrong, and end in the same bytes.
 
 use crate::gate::Gate;
+use crate::picky::Picky;
 use crate::stage::Stage;
 use capstan_coordinator::State;
 use capstan_endpoint::Adapters;
@@ -252,5 +253,78 @@ async fn a_cancelled_job_leaves_nothing_in_the_spool() {
     let done = move |state: &State| (state.work.item(&session, &abandon)?.state.name() == "completed").then_some(());
     stage.until("the tidying", done).await;
     assert_eq!(stage.spooled(), Vec::<std::path::PathBuf>::new());
+    worker.dismiss().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_the_target_refuses_are_put_aside_counted_and_reported() {
+    for (mode, allowed, state) in [
+        ("dump-and-restore", 0, ReportState::CompletedWithFailures),
+        ("direct", 0, ReportState::CompletedWithFailures),
+        ("direct", 2, ReportState::Completed),
+    ] {
+        let stage = Stage::new();
+        stage.write_dump(100);
+        let adapters = Adapters::of_files().with(Arc::new(Picky("order 77 ")));
+        let worker = stage.employ(Options { adapters, ..stage.options("alice") });
+
+        let more = format!("mode = '{mode}'\nallow_dead_letters = {allowed}");
+        let job = stage.submit(&stage.spec(&more)).await;
+        let report = stage.ended(&job).await;
+
+        assert_eq!((report.state, report.documents, report.dead_letters), (state, 109, 1), "{mode}: {report:#?}");
+        assert_eq!((report.verified.missing, report.verified.extra), (1, 0), "{mode}: what was refused is missing");
+        let folder = stage.path("dead").join(job.as_str());
+        let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{mode}");
+        let letters = fs::read_to_string(&files[0]).unwrap();
+        let expected =
+            r#"{"collection":"shop.orders","reason":"not to my taste","document":{"_id":{"$numberInt":"77"}"#;
+        assert!(letters.starts_with(expected) && letters.lines().count() == 1, "{mode}: {letters}");
+        worker.dismiss().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_not_there_pauses_the_job_with_the_reason() {
+    let stage = Stage::new();
+    let worker = stage.employ(stage.options("alice"));
+
+    let missing = stage.path("nowhere");
+    let job = stage.submit(&stage.spec(&format!("from = 'dump:{}'", missing.display()))).await;
+    let session = job.session();
+    let paused = move |state: &State| {
+        let view = state.work.session(&session)?;
+        (view.state.name() == "paused").then_some(view.reason.unwrap_or_default())
+    };
+    let reason = stage.until("the pause", paused).await;
+
+    assert!(reason.contains("nowhere"), "{reason}");
+    assert_eq!(worker.activity.borrow().totals[&Kind::new("plan").unwrap()].failed, 1, "it was tried once");
+    worker.dismiss().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_another_spool_never_takes_absence_for_loss() {
+    let stage = Stage::new();
+    let job = one_large_chunk(&stage, "dump-and-restore").await;
+    let kinds = ["plan", "dump"].map(|kind| Kind::new(kind).unwrap()).into();
+    let dumper = stage.employ(Options { kinds, ..stage.options("dumper") });
+    stage.until_job(&job, "all dumps", |view| view.units_planned == 2 && view.chunks_dumped == view.chunks).await;
+    dumper.dismiss().await;
+
+    let elsewhere = Some(format!("file:{}", stage.path("elsewhere").display()));
+    let stranger = stage.employ(Options { spool: elsewhere, ..stage.options("stranger") });
+    let session = job.session();
+    let first_error = move |state: &State| state.work.items_from(&session, 0)?.find_map(|item| item.last_error);
+    let error = stage.until("the stranger's failure", first_error).await;
+    assert!(error.contains("marker"), "{error}");
+    stranger.dismiss().await;
+
+    let worker = stage.employ(stage.options("alice"));
+    stage.command(JobCommand::Resume { job: job.clone() }).await;
+    completes(&stage, &job).await;
+    let view = stage.until_job(&job, "the end", |view| view.ended.is_some()).await;
+    assert_eq!(view.dead_letters, 0);
     worker.dismiss().await;
 }
