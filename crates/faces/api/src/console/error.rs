@@ -99,7 +99,11 @@ impl From<Problem> for Refused {
         let code = Some(problem.code.name);
         match problem.class() {
             Class::Malformed | Class::Invalid | Class::Unsupported => {
-                let mut place = vec![Value::from("body")];
+                let part = match problem.fact("in") {
+                    Some(Fact::Text(part)) => part.as_str(),
+                    _ => "body",
+                };
+                let mut place = vec![Value::from(part)];
                 if let Some(Fact::Text(field)) = problem.fact("field") {
                     place.push(Value::from(field.clone()));
                 }

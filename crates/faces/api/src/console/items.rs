@@ -70,7 +70,7 @@ pub async fn create_batch(handle: &Handle, session: SessionName, body: Body) -> 
 }
 
 /// What is said of an invalid body: that there is no such session, if there is none.
-async fn invalid(handle: &Handle, session: &SessionName, refused: Refused) -> Refused {
+pub(super) async fn invalid(handle: &Handle, session: &SessionName, refused: Refused) -> Refused {
     known(handle, session).await.err().unwrap_or(refused)
 }
 

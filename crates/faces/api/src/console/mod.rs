@@ -13,7 +13,7 @@ mod wire;
 pub use error::Refused;
 pub use wire::{Acquired, BackfillWorkItem, CompleteObject, CreateWorkItem, QueueStatus, RenewLease};
 
-use crate::request::Parameters;
+use crate::request::{Parameters, check_media_type};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRef, Request, State};
@@ -61,6 +61,11 @@ where
 async fn work_items(State(handle): State<Handle>, request: Request) -> Answered {
     let (parts, body) = request.into_parts();
     let session = session_of(parts.uri.path())?;
+    if matches!(parts.method, Method::POST | Method::PUT)
+        && let Err(problem) = check_media_type(&parts.headers)
+    {
+        return Err(items::invalid(&handle, &session, problem.into()).await);
+    }
     let rest = parts.uri.path().split_once("/backfill/work-items").map_or("", |(_, rest)| rest);
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     let rest = rest.strip_suffix('/').unwrap_or(rest);

@@ -5,7 +5,7 @@ use super::{Answered, Refused};
 use crate::answer;
 use crate::request::{Parameters, idempotency_key};
 use crate::v1::{items, sessions};
-use crate::wire::lease::Nothing;
+use crate::wire::grant::Nothing;
 use crate::wire::time;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use capstan_coordinator::Handle;

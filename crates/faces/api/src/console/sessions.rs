@@ -4,7 +4,7 @@ use super::wire::Session;
 use super::{Answered, Refused, session_of};
 use crate::answer;
 use crate::problem::Problem;
-use crate::request::{parse, whole};
+use crate::request::{check_media_type, parse, whole};
 use crate::v1::sessions::view;
 use crate::wire::{Object, opaque};
 use axum::body::Body;
@@ -29,7 +29,10 @@ struct CreateSession {
 pub async fn all(State(handle): State<Handle>, request: Request) -> Answered {
     match *request.method() {
         Method::GET => list(&handle).await,
-        Method::POST => create(&handle, request.into_body()).await,
+        Method::POST => {
+            check_media_type(request.headers())?;
+            create(&handle, request.into_body()).await
+        }
         _ => Err(Refused::no_method()),
     }
 }
@@ -38,7 +41,10 @@ pub async fn one(State(handle): State<Handle>, request: Request) -> Answered {
     let session = session_of(request.uri().path())?;
     match *request.method() {
         Method::GET => Ok(answer::json(StatusCode::OK, &Session(view(&handle, session).await?))?),
-        Method::PUT => update(&handle, session, request.into_body()).await,
+        Method::PUT => {
+            check_media_type(request.headers())?;
+            update(&handle, session, request.into_body()).await
+        }
         Method::DELETE => {
             handle.submit(Command::DeleteSession { session: session.clone() }).await?;
             Ok(answer::json(StatusCode::OK, &json!({ "detail": format!("Session '{session}' deleted.") }))?)

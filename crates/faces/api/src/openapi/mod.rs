@@ -7,6 +7,7 @@ mod console;
 mod operation;
 mod schemas;
 mod v1;
+mod work;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};

@@ -50,3 +50,34 @@ impl From<Refusal> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capstan_ids::SessionName;
+    use capstan_work::Rejection;
+
+    #[test]
+    fn every_failure_has_its_code_its_status_and_its_pause() {
+        let pause = Duration::from_millis(250);
+        let full = Refusal::Full { needed: 10, free: 1, place: "/secret/place".into() };
+        let unknown = Rejection::SessionUnknown(SessionName::new("shop").unwrap());
+        let led = Failure::NotLeader { leader: Some("http://10.0.0.2:8000".into()) };
+        let table = [
+            (Failure::Rejected(unknown), "session.unknown", 404, None),
+            (Failure::Overloaded { retry_after: pause }, "server.overloaded", 429, Some(pause)),
+            (Failure::Full(full), "journal.full", 507, None),
+            (Failure::Full(Refusal::TooLarge { size: 9, limit: 8 }), "journal.commit_too_large", 413, None),
+            (Failure::Away { retry_after: pause }, "journal.away", 503, Some(pause)),
+            (led, "server.not_leader", 503, Some(PAUSE)),
+            (Failure::JournalBroken, "journal.broken", 503, None),
+            (Failure::Stopped, "server.stopping", 503, Some(PAUSE)),
+        ];
+        for (failure, code, status, retry_after) in table {
+            let problem = Problem::from(failure);
+            assert_eq!((problem.code.name, problem.class().http().as_u16()), (code, status));
+            assert_eq!(problem.retry_after, retry_after, "{code}");
+            assert!(!problem.detail.contains("secret"), "{code} tells where the journal lies");
+        }
+    }
+}

@@ -90,3 +90,49 @@ impl From<NameError> for Problem {
             .with("found", error.found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capstan_ids::{GateName, GroupName, ItemId, SessionName, WallTime};
+
+    #[test]
+    fn every_rejection_has_its_code_and_its_status() {
+        let session = || SessionName::new("shop").unwrap();
+        let item = || ItemId::new("a").unwrap();
+        let (group, gate) = (GroupName::new("g").unwrap(), GateName::new("r").unwrap());
+        let text = || "x".to_owned();
+        let table = [
+            (Rejection::SessionUnknown(session()), "session.unknown", 404),
+            (Rejection::SessionExists(session()), "session.exists", 409),
+            (Rejection::SessionEnded(session(), "closed"), "session.ended", 409),
+            (Rejection::SessionState { session: session(), state: "x", expected: "y" }, "session.state", 409),
+            (Rejection::ItemUnknown { session: session(), item: item() }, "item.unknown", 404),
+            (Rejection::ItemConflict { session: session(), item: item(), field: "kind" }, "item.conflict", 409),
+            (Rejection::ItemTwice { item: item(), field: "kind" }, "item.twice", 422),
+            (Rejection::ItemState { item: item(), state: "x", expected: "y" }, "item.state", 409),
+            (Rejection::AlreadyCompleted { item: item(), by: text() }, "item.completed", 409),
+            (Rejection::NotHolder { item: item(), asker: text(), state: text() }, "lease.not_held", 409),
+            (Rejection::LeaseExpired { item: item(), at: WallTime(0) }, "lease.expired", 410),
+            (Rejection::LeaseRevoked { item: item(), reason: text() }, "lease.revoked", 410),
+            (Rejection::OtherSuccessors { item: item() }, "successors.differ", 409),
+            (Rejection::BadSuccessor { item: item(), successor: item(), why: "x" }, "successors.invalid", 422),
+            (Rejection::GroupComplete(text()), "group.complete", 409),
+            (Rejection::GroupCycle { item: item(), group: text() }, "group.cycle", 422),
+            (Rejection::GateUnknown { session: session(), group, gate }, "gate.unknown", 404),
+            (Rejection::OutOfRange { field: "max", expected: "1", found: text() }, "value.out_of_range", 422),
+            (Rejection::LimitReached { what: "x", limit: 1, advice: "y" }, "limit.reached", 507),
+            (Rejection::ResultRefused { item: item(), problem: text() }, "result.refused", 422),
+        ];
+        for (rejection, code, status) in table {
+            let problem = Problem::from(rejection);
+            assert_eq!((problem.code.name, problem.class().http().as_u16()), (code, status));
+        }
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_says_when_in_words() {
+        let problem = Problem::from(Rejection::LeaseExpired { item: ItemId::new("a").unwrap(), at: WallTime(0) });
+        assert!(problem.detail.contains("1970-01-01T00:00:00.000000Z"), "{problem}");
+    }
+}

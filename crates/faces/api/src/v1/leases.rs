@@ -4,14 +4,13 @@ use super::Answered;
 use crate::answer;
 use crate::problem::Problem;
 use crate::request::{InSession, Json, OnItem, check_batch, idempotency_key};
-use crate::wire::lease::{
-    AcquireAnswer, AcquireSpec, CompleteAndAcquireSpec, CompleteAnswer, CompleteSpec, FailSpec, LeaseAnswer,
-    ReleaseSpec, RenewAnswer, RenewSpec, ReturnAnswer,
-};
+use crate::router::Api;
+use crate::wire::grant::{AcquireAnswer, CompleteAnswer, LeaseAnswer, RenewAnswer, ReturnAnswer};
+use crate::wire::lease::{AcquireSpec, CompleteAndAcquireSpec, CompleteSpec, FailSpec, ReleaseSpec, RenewSpec};
 use crate::wire::{Named, Object};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use capstan_coordinator::Handle;
+use capstan_coordinator::{Failure, Handle};
 use capstan_ids::{ItemId, SessionName};
 use capstan_work::{Answer, Command};
 use serde::{Deserialize, Serialize};
@@ -19,26 +18,31 @@ use utoipa::ToSchema;
 
 /// Asks one session for work.
 pub async fn acquire(
-    State(handle): State<Handle>,
+    State(api): State<Api>,
     InSession(session): InSession,
     headers: HeaderMap,
     Json(spec): Json<AcquireSpec>,
 ) -> Answered {
-    acquired(&handle, spec, Some(session), &headers).await
+    acquired(&api, spec, Some(session), &headers).await
 }
 
 /// Asks several sessions, or any, for work.
-pub async fn acquire_anywhere(
-    State(handle): State<Handle>,
-    headers: HeaderMap,
-    Json(spec): Json<AcquireSpec>,
-) -> Answered {
-    acquired(&handle, spec, None, &headers).await
+pub async fn acquire_anywhere(State(api): State<Api>, headers: HeaderMap, Json(spec): Json<AcquireSpec>) -> Answered {
+    acquired(&api, spec, None, &headers).await
 }
 
-async fn acquired(handle: &Handle, spec: AcquireSpec, session: Option<SessionName>, headers: &HeaderMap) -> Answered {
+async fn acquired(api: &Api, spec: AcquireSpec, session: Option<SessionName>, headers: &HeaderMap) -> Answered {
     let (acquire, wait) = spec.lower(session, idempotency_key(headers)?)?;
-    let acquired = handle.acquire(acquire, wait).await?;
+    let acquiring = api.handle.acquire(acquire, wait);
+    let acquired = if wait.is_zero() {
+        acquiring.await?
+    } else {
+        // A stop does not wait for those who wait: dropping the call ends it at the coordinator too.
+        tokio::select! {
+            acquired = acquiring => acquired?,
+            () = api.info.closing.cancelled() => return Err(Failure::Stopped.into()),
+        }
+    };
     let told = AcquireAnswer::from(acquired).ok_or_else(Problem::internal)?;
     let mut response = answer::json(StatusCode::OK, &told)?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -154,3 +154,24 @@ fn last_word(problem: Problem, text: &mut String) -> bool {
     text.push_str(&format!("event: problem\ndata: {body}\n\n"));
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Fact;
+    use capstan_coordinator::WatchError;
+
+    #[test]
+    fn a_position_no_longer_kept_is_gone_with_where_to_begin() {
+        let error = WatchError::Dropped { asked: Position::new(17), first: Position::new(1_042) };
+        let mut text = String::new();
+
+        assert!(!last_word(watch_problem(error), &mut text), "the stream ends");
+
+        assert!(text.starts_with("event: problem\ndata: {") && text.ends_with("}\n\n"), "{text}");
+        let error = WatchError::Dropped { asked: Position::new(17), first: Position::new(1_042) };
+        let problem = watch_problem(error);
+        assert_eq!((problem.code.name, problem.class().http().as_u16()), ("watch.position_gone", 410));
+        assert_eq!(problem.fact("begin_at"), Some(&Fact::Number(1_042)));
+    }
+}

@@ -195,6 +195,11 @@ async fn what_is_not_declared_as_json_is_refused() {
         assert_eq!((reply.status.as_u16(), reply.code().as_str()), (415, "request.media_type"), "{form}");
     }
     assert_eq!(world.seen().await, before);
+    for (path, body) in [(ITEMS, "{}"), ("/sessions/", "{\"name\":\"evil\"}")] {
+        let request = Request::post(path).header("content-type", "text/plain").body(Body::from(body)).unwrap();
+        assert!(world.send(request).await.with(422)["detail"].is_array(), "{path}");
+    }
+    assert_eq!(world.seen().await, before);
     ask(Some("application/json; charset=utf-8")).await.with(201);
     ask(Some("application/vnd.capstan+json")).await.with(200);
     ask(None).await.with(200);

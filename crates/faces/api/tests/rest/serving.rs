@@ -75,6 +75,27 @@ async fn a_stop_lets_go_of_idle_connections_and_of_the_port() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_those_who_wait_for_work() {
+    let world = World::with_shop().await;
+    let (address, serving) = listening(&world).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let body = json!({ "worker_id": "w", "wait_ms": 60_000 }).to_string();
+    let head = format!("POST {V1}/acquire HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    while world.handle.status().waiting.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        world.handle.read(|_| ()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+
+    world.closing.cancel();
+
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("server.stopping"), "{text}");
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_leader_is_live_and_ready_and_says_where() {
     let world = World::with_shop().await;
     assert_eq!(world.get("/health/live").await.with(200), json!({ "status": "live" }));
