@@ -63,14 +63,8 @@ struct Granted<'a> {
 
 #[derive(Deserialize)]
 struct Leased<'a> {
-    #[serde(borrow)]
-    item: ItemId<'a>,
-    token: u64,
-}
-
-#[derive(Deserialize)]
-struct ItemId<'a> {
     id: &'a str,
+    token: u64,
 }
 
 impl Client {
@@ -123,7 +117,7 @@ impl Client {
                     None => self.acquire().await?,
                 };
                 self.body =
-                    format!("{{\"token\":{},\"next\":{{\"worker_id\":\"{}\"}}}}", held.token, self.worker).into_bytes();
+                    format!("{{\"complete\":{{\"token\":{}}},\"acquire\":{{\"worker_id\":\"{}\"}}}}", held.token, self.worker).into_bytes();
                 let range = self.ask("POST", &format!("/items/{}/complete-and-acquire", held.id)).await?;
                 self.held = granted(&self.received[range])?;
                 Ok(1)
@@ -173,7 +167,7 @@ impl Client {
 
 fn granted(body: &[u8]) -> Result<Option<Held>, Error> {
     let granted: Granted<'_> = serde_json::from_slice(body)?;
-    Ok(granted.leases.first().map(|lease| Held { id: lease.item.id.to_owned(), token: lease.token }))
+    Ok(granted.leases.first().map(|lease| Held { id: lease.id.to_owned(), token: lease.token }))
 }
 
 /// The status and the body's place, once the whole answer is there.
