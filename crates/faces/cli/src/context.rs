@@ -12,7 +12,7 @@ pub struct ClientOptions {
     /// The server to ask, by its HTTP or its gRPC port
     ///
     /// http://127.0.0.1:8000 where nothing is said; `migrate` and `demo` then run a server of their own.
-    #[arg(long, global = true, env = "CAPSTAN_SERVER", value_name = "URL")]
+    #[arg(long, global = true, env = "CAPSTAN_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
     /// How to print what was asked for
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]

@@ -63,12 +63,16 @@ impl Station {
         let (coordinator, handle) = started.await.context("the start panicked")??;
         let closing = CancellationToken::new();
         let serving = TaskTracker::new();
-        let info = ServerInfo { version: env!("CARGO_PKG_VERSION").into(), advertise: advertised.clone(), closing: closing.clone() };
+        let info = ServerInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            advertise: advertised.clone(),
+            closing: closing.clone(),
+        };
         let listening = Listening { http: http_address.to_string(), grpc: grpc_address.to_string(), advertised };
         let calls = grpc::routes(handle.clone(), listening, closing.clone(), serving.clone());
         let everything = capstan_api::with_fallback(capstan_api::router(handle.clone(), info).merge(calls.clone()));
         serving.spawn(capstan_api::serve(http, everything, closing.clone()));
-        serving.spawn(capstan_api::serve(grpc_listener, calls, closing.clone()));
+        serving.spawn(capstan_api::serve(grpc_listener, grpc::with_fallback(calls), closing.clone()));
         Ok(Self { handle, http: http_address, grpc: grpc_address, coordinator, closing, serving })
     }
 
@@ -82,16 +86,22 @@ impl Station {
         self.coordinator.ended().await
     }
 
-    /// Takes no more connections, lets requests end, and writes the durable mark.
-    pub async fn stop(self) -> Result<(), EndError> {
+    /// Takes no more connections, and lets requests end.
+    pub async fn close(&self) {
         self.closing.cancel();
         self.serving.close();
         self.serving.wait().await;
+    }
+
+    /// Takes no more connections, lets requests end, and writes the durable mark.
+    pub async fn stop(self) -> Result<(), EndError> {
+        self.close().await;
         self.coordinator.stop().await
     }
 }
 
 async fn listen(address: &str, flag: &'static str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).await;
-    Ok(listener.with_context(|| format!("{flag} {address} cannot be listened on; choose another, or port 0 for a free one"))?)
+    Ok(listener
+        .with_context(|| format!("{flag} {address} cannot be listened on; choose another, or port 0 for a free one"))?)
 }

@@ -109,6 +109,6 @@ mod tests {
 
     #[test]
     fn the_first_page_of_help_is_this() {
-        insta::assert_snapshot!(Cli::command().render_help());
+        insta::assert_snapshot!(Cli::command().term_width(100).render_help());
     }
 }

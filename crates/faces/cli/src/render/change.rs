@@ -26,11 +26,10 @@ pub fn change_line(change: &v1::Change) -> String {
     line.push_str("  ");
     line.push_str(&change.event);
     let number = change.item_number.map(|number| format!("#{number}"));
-    for part in [change.item_id.as_ref().or(number.as_ref()), change.worker_id.as_ref(), change.detail.as_ref()] {
-        if let Some(part) = part {
-            line.push_str("  ");
-            line.push_str(part);
-        }
+    let parts = [change.item_id.as_ref().or(number.as_ref()), change.worker_id.as_ref(), change.detail.as_ref()];
+    for part in parts.into_iter().flatten() {
+        line.push_str("  ");
+        line.push_str(part);
     }
     line
 }

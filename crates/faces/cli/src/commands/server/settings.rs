@@ -64,7 +64,8 @@ pub struct Settings {
     pub grpc: SocketAddr,
     pub log: String,
     pub log_json: bool,
-    advertise: Option<String>,
+    /// What others are told to ask; where it listens, where nothing is said.
+    pub advertise: Option<String>,
 }
 
 /// The `[server]` table with its defaults.
@@ -109,11 +110,6 @@ impl Settings {
             Failure::Usage(faults.join("\n       "))
         })?;
         table.lower()
-    }
-
-    /// Where others reach this server, once it is known where it listens.
-    pub fn advertised(&self, http: SocketAddr) -> String {
-        self.advertise.clone().unwrap_or_else(|| format!("http://{http}"))
     }
 }
 
@@ -185,7 +181,7 @@ mod tests {
     fn a_data_directory_is_all_it_needs() {
         let settings = Settings::from(typed()).unwrap();
         assert_eq!(settings.http, "127.0.0.1:8000".parse().unwrap());
-        assert_eq!(settings.advertised("127.0.0.1:8000".parse().unwrap()), "http://127.0.0.1:8000");
+        assert_eq!(settings.advertise, None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct AcquireOptions {
     /// Sessions it may be from; none means any
     sessions: Vec<String>,
     /// Who asks; one name for a process and its life
-    #[arg(long, env = "CAPSTAN_WORKER", value_name = "ID")]
+    #[arg(long, env = "CAPSTAN_WORKER", hide_env_values = true, value_name = "ID")]
     worker: String,
     /// A kind it can do; repeat for more, none means any
     #[arg(long = "kind")]
