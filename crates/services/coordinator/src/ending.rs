@@ -51,6 +51,7 @@ impl Owner {
 
     /// Whoever has not been answered is told why not.
     fn tell_everybody(&mut self, why: &Failure) {
+        self.status.close();
         self.answer(&Err(why.clone()));
         for waiter in self.waiters.take_all() {
             drop(waiter.reply.send(Err(why.clone())));

@@ -96,6 +96,8 @@ impl Handle {
             return Err(Failure::Stopped);
         }
         match self.queue.try_send(message) {
+            // The queue keeps what comes after the owner's last look at it, for ever: nobody may wait for that.
+            Ok(()) if self.status.is_closed() => Err(self.gone()),
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
                 self.status.overloaded.fetch_add(1, Ordering::Relaxed);

@@ -1,12 +1,13 @@
 //! What a server is doing, for health checks and metrics; read without asking the owner.
 
 use capstan_ids::{Epoch, Position};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 
 /// Figures that the owner keeps and anybody may read.
 #[derive(Debug, Default)]
 pub struct Status {
     role: AtomicU8,
+    closed: AtomicBool,
     epoch: AtomicU64,
     durable: AtomicU64,
     /// Commands decided since the start.
@@ -89,6 +90,19 @@ impl Status {
         let (leader, stopping) = (Role::Leader as u8, Role::Stopping as u8);
         // Whoever is fenced or broken keeps saying that.
         let _ = self.role.compare_exchange(leader, stopping, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Nothing is decided any more, and the queue is about to be emptied for the last time.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Pairs with the one in `is_closed`: who queued too late to be told sees it there.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether what was queued just now may never be looked at.
+    pub(crate) fn is_closed(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.closed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_waiting(&self, waiters: u64) {
