@@ -47,7 +47,7 @@ pub struct Call {
 }
 
 /// A request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// New items, all of them or none.
     Add(Vec<NewItem>),

@@ -10,6 +10,13 @@
 //! - What the judge accuses is broken for certain: an unknown outcome is taken for both.
 
 pub mod check;
+pub mod crowd;
 pub mod dice;
+pub mod door;
 pub mod history;
+pub mod kills;
+pub mod mortal;
+pub mod player;
+pub mod server;
 pub mod story;
+pub mod torn;

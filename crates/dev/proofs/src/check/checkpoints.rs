@@ -27,16 +27,15 @@ pub fn judge(life: &Life<'_>, before: u64, found: Option<&Arc<str>>) -> Result<(
     // has no known end may still arrive while its token lives.
     let is_past = |lease: &Lease<'_>, act: &Call| {
         writes.iter().any(|(other_lease, other)| {
-            other.is_ok()
+            other_lease.is_certain(other)
                 && (other_lease.token > lease.token
                     || (other_lease.token == lease.token && act.is_ok() && act.ended < other.began))
         })
     };
     let possible: Vec<_> = writes.iter().filter(|(lease, act)| !is_past(lease, act)).collect();
-    let none_is_possible = possible.iter().all(|(_, act)| !act.is_ok());
     let matches = match found {
         Some(found) => possible.iter().any(|(_, act)| act.checkpoint() == Some(found)),
-        None => none_is_possible && !writes.iter().any(|(_, act)| act.is_ok()),
+        None => !writes.iter().any(|(lease, act)| lease.is_certain(act)),
     };
     if matches {
         return Ok(());

@@ -63,11 +63,7 @@ fn check_item(item: &ItemName, life: &Life<'_>, end: Option<&EndItem>, history: 
         let what = format!("it has failed after {} of {} attempts", end.attempts, history.rules.attempts);
         verdict.accuse(Promise::E1, item, what);
     }
-    let failures = |until: u64| {
-        let earlier = life.leases.range(..until).map(|(_, lease)| lease);
-        let failed = earlier.filter(|l| l.acts.iter().any(|a| a.is_ok() && matches!(a.asked, Asked::Fail { .. })));
-        failed.count() as u32
-    };
+    let failures = |until: u64| life.leases.range(..until).filter(|(_, lease)| lease.has_failed()).count() as u32;
     for lease in life.leases.values().filter(|lease| lease.grant.attempt < 1 + failures(lease.token)) {
         let what = format!(
             "token {} is attempt {}, after {} reported failures",

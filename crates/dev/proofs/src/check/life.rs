@@ -179,6 +179,17 @@ impl<'h> Lease<'h> {
         self.acts.iter().filter(|act| act.ends_lease() && act.is_ok()).map(|act| act.ended).min()
     }
 
+    /// Whether an act certainly did what it says: giving up what may be given up already is answered as the first time.
+    pub fn is_certain(&self, act: &Call) -> bool {
+        let mut earlier = self.acts.iter().filter(|e| e.ends_lease() && e.may_have_happened() && e.began < act.began);
+        act.is_ok() && (!act.ends_lease() || earlier.all(|earlier| earlier.asked == act.asked))
+    }
+
+    /// Whether a failure was certainly reported under it.
+    pub fn has_failed(&self) -> bool {
+        self.acts.iter().any(|act| matches!(act.asked, Asked::Fail { .. }) && self.is_certain(act))
+    }
+
     /// Whether its holder counts on it at a time.
     pub fn is_counted_on(&self, at: Micros) -> bool {
         self.until(at) > at && self.given_up().is_none_or(|given_up| given_up > at)
