@@ -3,6 +3,7 @@
 use crate::command::{NewItem, WaitsFor};
 use crate::progress::Progress;
 use capstan_ids::{GroupName, ItemId, Kind, LimitName, WallTime};
+use minicbor::data::Type;
 use minicbor::{Decode, Encode};
 use std::fmt;
 
@@ -11,6 +12,15 @@ use std::fmt;
 /// The same bytes stand in the journal, in snapshots and in memory, so nothing is encoded twice.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ItemBody(Box<[u8]>);
+
+/// What there is to know of an item that nothing ties to others or to a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain<'a> {
+    /// What sort of work it is.
+    pub kind: &'a str,
+    /// Higher goes first.
+    pub priority: i16,
+}
 
 #[derive(Encode, Decode)]
 struct Rest<'a> {
@@ -99,6 +109,25 @@ impl ItemBody {
         let mut decoder = minicbor::Decoder::new(&self.0[self.rest_start()..]);
         decoder.array().expect(SOUND);
         Progress { documents: decoder.u64().expect(SOUND), bytes: decoder.u64().expect(SOUND) }
+    }
+
+    /// Whether the item is as most are: of a kind, with a priority, and nothing that ties it to others or to a time.
+    ///
+    /// Reads without copying: this is asked of every item that is added.
+    pub fn plain(&self) -> Option<Plain<'_>> {
+        let mut rest = minicbor::Decoder::new(&self.0[self.rest_start()..]);
+        let fields = rest.array().expect(SOUND)?;
+        rest.skip().expect(SOUND);
+        rest.skip().expect(SOUND);
+        let kind = rest.str().expect(SOUND);
+        rest.skip().expect(SOUND);
+        rest.skip().expect(SOUND);
+        let priority = rest.i16().expect(SOUND);
+        // Absent fields at the end are not written at all.
+        if fields > 6 && rest.datatype().expect(SOUND) != Type::Null || fields > 8 {
+            return None;
+        }
+        Some(Plain { kind, priority })
     }
 
     /// Whether it becomes pending only when its session is cancelled.
@@ -226,6 +255,24 @@ mod tests {
         assert_eq!(body.unpack(), item);
         assert_eq!(body.id(), "orders/$7 ü");
         assert_eq!(body.expected(), Progress { documents: u64::MAX, bytes: 0 });
+    }
+
+    #[test]
+    fn an_item_is_plain_that_nothing_ties() {
+        let plain = NewItem { payload: Some("{}".into()), priority: -3, ..NewItem::new(ItemId::new("a").unwrap()) };
+        assert_eq!(ItemBody::pack(&plain).plain(), Some(Plain { kind: "backfill", priority: -3 }));
+        assert_eq!(ItemBody::pack(&NewItem { payload: None, ..plain.clone() }).plain().map(|p| p.priority), Some(-3));
+
+        let group = GroupName::new("g").unwrap();
+        for tied in [
+            NewItem { not_before: Some(WallTime(1)), ..plain.clone() },
+            NewItem { groups: vec![group.clone()], ..plain.clone() },
+            NewItem { waits_for: vec![WaitsFor::Group(group)], ..plain.clone() },
+            NewItem { limits: vec![LimitName::new("host").unwrap()], ..plain.clone() },
+            NewItem { undo: true, payload: None, ..plain.clone() },
+        ] {
+            assert_eq!(ItemBody::pack(&tied).plain(), None, "{tied:?}");
+        }
     }
 
     #[test]

@@ -13,10 +13,15 @@ use std::collections::{BTreeMap, VecDeque};
 /// The most lanes of one session: kinds times sets of limits in use.
 pub(crate) const LANES_MAX: usize = 4_096;
 
+/// Every item counts against its kind and against `global`.
+const PLAIN_LIMITS: usize = 2;
+
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     list: Vec<Lane>,
     by_key: HashMap<(Kind, Box<[u32]>), u32>,
+    /// Lanes of items that count against their kind and `global` alone.
+    of_kinds: HashMap<Kind, u32>,
 }
 
 #[derive(Debug)]
@@ -64,9 +69,17 @@ impl Lanes {
             return *place;
         }
         let place = self.list.len() as u32;
+        if limits.len() == PLAIN_LIMITS {
+            self.of_kinds.insert(kind.clone(), place);
+        }
         self.by_key.insert((kind.clone(), limits.clone()), place);
         self.list.push(Lane { kind: kind.clone(), limits, queues: BTreeMap::new(), ready: 0, stale: 0 });
         place
+    }
+
+    /// The lane of items of a kind that have no limits of their own, if there is one.
+    pub fn of_kind(&self, kind: &str) -> Option<u32> {
+        self.of_kinds.get(kind).copied()
     }
 
     pub fn at(&self, lane: u32) -> &Lane {

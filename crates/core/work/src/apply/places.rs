@@ -8,6 +8,33 @@ use capstan_ids::{Millis, SessionName};
 
 impl Applying<'_> {
     pub(super) fn add(&mut self, body: &ItemBody, parent: Option<u64>) {
+        let plain = body.plain().filter(|_| parent.is_none() && self.session.groups.of_item(body.id()).is_none());
+        match plain.and_then(|plain| Some((plain, self.session.lanes.of_kind(plain.kind)?))) {
+            Some((plain, lane)) => self.add_plain(body, plain.priority, lane),
+            None => self.add_tied(body, parent),
+        }
+    }
+
+    /// Most items: nothing to join, nothing to wait for, in a lane that is known.
+    fn add_plain(&mut self, body: &ItemBody, priority: i16, lane: u32) {
+        let (state, created) = (ItemState::Waiting, self.stamp.moment.wall);
+        let item = Item {
+            body: body.clone(),
+            run: None,
+            links: None,
+            created,
+            queued: 0,
+            lane,
+            priority,
+            state,
+            timed: false,
+        };
+        self.session.counts.enter(&item);
+        let number = self.session.items.push(item);
+        self.requeue(number);
+    }
+
+    fn add_tied(&mut self, body: &ItemBody, parent: Option<u64>) {
         let described = body.unpack();
         let names = Session::limit_names(&described.kind, &described.limits);
         let limits = names.iter().map(|name| self.session.limits.place(name)).collect();

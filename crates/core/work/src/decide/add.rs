@@ -87,8 +87,8 @@ pub(super) struct Batch<'a> {
     /// The item they are successors of.
     parent: Option<(u64, HashSet<GroupKey>)>,
     conflicts: Conflicts,
-    /// Items of the batch by id, once one comes twice or waits for another.
-    bodies: HashMap<&'a str, ItemBody>,
+    /// Where new items of the batch stand among its events, by id.
+    new: HashMap<&'a str, usize>,
     /// Which groups the batch makes wait for which.
     edges: HashMap<GroupKey, HashSet<GroupKey>>,
     /// Groups that something in the batch waits for.
@@ -109,7 +109,7 @@ impl<'a> Batch<'a> {
             session,
             parent,
             conflicts,
-            bodies: HashMap::new(),
+            new: HashMap::new(),
             edges: HashMap::new(),
             awaited: HashSet::new(),
             lanes: HashSet::new(),
@@ -132,12 +132,12 @@ impl<'a> Batch<'a> {
         for item in items {
             bounds::check_item(item)?;
             let body = ItemBody::pack(item);
-            let outcome = self.compare(item, &body)?;
+            let outcome = self.compare(item, &body, events)?;
             if outcome == Added::Created {
                 self.check_links(item, ids.as_ref())?;
                 self.check_room(item)?;
                 if !alone {
-                    self.bodies.insert(item.id.as_str(), body.clone());
+                    self.new.insert(item.id.as_str(), events.len());
                 }
                 events.push(Event::ItemAdded { body, parent: self.parent.as_ref().map(|(number, _)| *number) });
             }
@@ -147,12 +147,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether the item is new, the same as one that is there, or another under its id.
-    fn compare(&self, item: &NewItem, body: &ItemBody) -> Result<Added, Rejection> {
+    fn compare(&self, item: &NewItem, body: &ItemBody, events: &[Event]) -> Result<Added, Rejection> {
         let existing = self.session.items.find(item.id.as_str()).map(|number| &self.session.item(number).body);
-        let (there, twice) = match (existing, self.bodies.get(item.id.as_str())) {
+        let before = self.new.get(item.id.as_str()).and_then(|place| events.get(*place));
+        let (there, twice) = match (existing, before) {
             (Some(there), _) => (there, false),
-            (None, Some(before)) => (before, true),
-            (None, None) => return Ok(Added::Created),
+            (None, Some(Event::ItemAdded { body, .. })) => (body, true),
+            (None, _) => return Ok(Added::Created),
         };
         match (there.difference(body), self.conflicts) {
             (None, _) => Ok(Added::Unchanged),
@@ -267,7 +268,10 @@ impl<'a> Batch<'a> {
 
     /// Whether the session has room for what this item brings with it.
     fn check_room(&mut self, item: &NewItem) -> Result<(), Rejection> {
-        if !item.limits.is_empty() || !self.lanes.contains(&(item.kind.clone(), Vec::new())) {
+        let known = item.limits.is_empty() && self.session.lanes.of_kind(item.kind.as_str()).is_some();
+        if known {
+            // Its lane is there, and so are the names it counts against.
+        } else if !item.limits.is_empty() || !self.lanes.contains(&(item.kind.clone(), Vec::new())) {
             self.lanes.insert((item.kind.clone(), item.limits.clone()));
             self.limits.extend(item.limits.iter().cloned());
             let lanes = self.session.lanes.len() + self.lanes.len();
