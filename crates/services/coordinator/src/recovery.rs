@@ -184,7 +184,7 @@ impl Reading {
         Ok(())
     }
 
-    fn end(self, tail: Tail) -> Result<Recovered, RecoveryError> {
+    fn end(mut self, tail: Tail) -> Result<Recovered, RecoveryError> {
         let headless = self.headless.iter().find(|(_, ended)| !**ended).map(|(stream, _)| stream);
         let ended = |stream: &&StreamName| !self.headless.contains_key(*stream);
         if let Some(stream) = headless.or_else(|| self.lost.iter().find(ended)) {
@@ -194,6 +194,8 @@ impl Reading {
             );
             return Err(RecoveryError::Unsound(what));
         }
+        // The last journalled renewal may have shortened a lease that one in memory made long again.
+        self.state.work.restart_terms(self.now.monotonic);
         if cfg!(debug_assertions) {
             self.state.check().map_err(RecoveryError::Unsound)?;
         }
