@@ -1,7 +1,7 @@
 //! The exchange: many requests in a frame, one hop to the coordinator and one flush for all of them.
 //!
 //! What waits for work leaves its frame and is answered in its own time; everything else of a frame is one submission,
-//! answered in one frame. Frames overtake each other. A client that reads its answers slower than it asks is not read
+//! answered in one frame. Frames are decided in the order they come. A client that reads its answers slower than it asks is not read
 //! from any more once enough of its asks are under way: nothing piles up here.
 
 mod frame;
@@ -11,9 +11,11 @@ use super::calls::Calls;
 use super::status::{status, told};
 use crate::codes;
 use crate::problem::Problem;
-use capstan_coordinator::Failure;
+use capstan_coordinator::{Failure, Handle, Outcome};
 use capstan_proto::v1::{self, reply::Answer};
 use capstan_proto::{EXCHANGE_ASKS_MAX, EXCHANGE_IN_FLIGHT_MAX};
+use capstan_work::Command;
+use futures::FutureExt;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -61,12 +63,16 @@ impl Exchange {
                     format!("a frame holds {} asks, the limit is {EXCHANGE_ASKS_MAX}; send several frames", asks.len());
                 return Err(status(Problem::new(&codes::REQUEST_TOO_LARGE, detail)));
             }
-            let room = self.room(asks.len()).await;
+            let mut room = self.room(asks.len()).await;
             let mut frame = Frame::read(asks);
             for waiting in frame.take_waiting() {
-                self.tasks.spawn(wait(self.calls.clone(), self.answers.clone(), waiting, self.room(1).await));
+                let its_own = room.split(1).expect("there is a permit for each ask of the frame");
+                self.tasks.spawn(wait(self.calls.clone(), self.answers.clone(), waiting, its_own));
             }
-            self.tasks.spawn(answer(self.calls.clone(), self.answers.clone(), frame, room));
+            // One look at it puts the commands into the coordinator's queue: frames are decided in the order they came.
+            let mut decided = Box::pin(decide(self.calls.handle.clone(), frame.take_commands()));
+            let at_once = decided.as_mut().now_or_never();
+            self.tasks.spawn(answer(self.answers.clone(), frame, at_once, decided, room));
         }
     }
 
@@ -76,14 +82,23 @@ impl Exchange {
     }
 }
 
+type Decided = Result<Vec<Outcome>, Failure>;
+
+async fn decide(handle: Handle, commands: Vec<Command>) -> Decided {
+    if commands.is_empty() { Ok(Vec::new()) } else { handle.submit_many(commands).await }
+}
+
 async fn answer(
-    calls: Calls,
     answers: mpsc::Sender<Result<v1::ExchangeResponse, Status>>,
-    mut frame: Frame,
+    frame: Frame,
+    at_once: Option<Decided>,
+    decided: impl Future<Output = Decided>,
     _room: OwnedSemaphorePermit,
 ) {
-    let commands = frame.take_commands();
-    let outcomes = if commands.is_empty() { Ok(Vec::new()) } else { calls.handle.submit_many(commands).await };
+    let outcomes = match at_once {
+        Some(outcomes) => outcomes,
+        None => decided.await,
+    };
     let replies = frame.replies(outcomes);
     if !replies.is_empty() {
         // A client that has gone wants no answer.

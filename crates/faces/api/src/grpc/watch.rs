@@ -12,6 +12,7 @@ use capstan_coordinator::{Change, Failure, Handle, Watch, WatchError};
 use capstan_ids::{Position, SessionName};
 use capstan_proto::v1;
 use futures::FutureExt;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,9 @@ use tonic::Status;
 const FRAME_CHANGES: usize = 256;
 /// Frames that wait to be written; a watcher that reads slower is behind, and catches up from the log.
 const FRAMES_AHEAD: usize = 4;
+
+/// How often a watcher that has nothing to be told hears how far its watch has come.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// What goes back on the stream.
 pub type Changes = ReceiverStream<Result<v1::WatchResponse, Status>>;
@@ -54,11 +58,22 @@ async fn follow(
     handle: &Handle,
     frames: &mpsc::Sender<Result<v1::WatchResponse, Status>>,
 ) -> Option<Problem> {
+    let mut idle = tokio::time::interval(SIGN_OF_LIFE);
     loop {
-        let mut batch = match watch.next().await {
-            Ok(change) => vec![change],
-            Err(error) => return Some(problem(error)),
+        // The first tick comes at once: a watcher that begins now is told where that is.
+        let first = tokio::select! {
+            biased;
+            change = watch.next() => match change {
+                Ok(change) => change,
+                Err(error) => return Some(problem(error)),
+            },
+            _ = idle.tick() => {
+                let next = watch.position().get();
+                frames.send(Ok(v1::WatchResponse { changes: Vec::new(), next })).await.ok()?;
+                continue;
+            }
         };
+        let mut batch = vec![first];
         while batch.len() < FRAME_CHANGES
             && let Some(Ok(change)) = watch.next().now_or_never()
         {
@@ -70,6 +85,7 @@ async fn follow(
             return Some(failure.into());
         }
         frames.send(Ok(v1::WatchResponse { changes, next })).await.ok()?;
+        idle.reset();
     }
 }
 

@@ -92,6 +92,32 @@ async fn a_frame_is_decided_in_its_order_and_every_ask_is_answered_once() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_are_decided_in_the_order_they_were_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    let client = server.client().await;
+    let session = session_with(&client, "shop", &[]).await;
+    let frame = |n: u64| {
+        let add =
+            v1::AddItemsRequest { session: "shop".into(), items: vec![item(&format!("i{n}"))], ..Default::default() };
+        ExchangeRequest { asks: vec![Ask { sequence: n, request: Some(Request::Add(add)) }] }
+    };
+
+    let frames = futures::stream::iter((0..300).map(frame).collect::<Vec<_>>());
+    let mut answers = client.work().exchange(frames).await.unwrap().into_inner();
+    let mut told = 0;
+    while let Some(answer) = answers.message().await.unwrap() {
+        told += answer.replies.len();
+    }
+
+    assert_eq!(told, 300);
+    let filter = v1::ListItemsRequest { page_size: 300, ..Default::default() };
+    let items = session.items(filter).await.unwrap().entries.into_iter().map(|item| item.spec.unwrap().id);
+    assert!(items.eq((0..300).map(|n| format!("i{n}"))));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_frame_beyond_its_limit_ends_the_stream_with_the_limit_named() {
     let folder = tempfile::tempdir().unwrap();

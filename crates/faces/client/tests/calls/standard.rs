@@ -48,6 +48,8 @@ async fn open_streams_do_not_hold_up_a_server_that_stops() {
     let server = Server::start(folder.path()).await;
     let client = server.impatient_client().await;
     let mut watch = client.work().watch(capstan_client::v1::WatchRequest::default()).await.unwrap().into_inner();
+    let first = watch.message().await.unwrap().unwrap();
+    assert!(first.changes.is_empty() && first.next > 0, "a watch is told where it begins: {first:?}");
     let (_frames, outgoing) = tokio::sync::mpsc::channel(1);
     let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
     let mut exchange = client.work().exchange(outgoing).await.unwrap().into_inner();

@@ -679,8 +679,8 @@ impl NoWorkReason {
         }
     }
 }
-/// Many requests at once: they are decided in their order and share one flush. Requests of different frames have no order
-/// unless the earlier one was answered. At most 4,096 requests or 16 MiB.
+/// Many requests at once, which share one flush. They are decided in the order they were sent, within a frame and from
+/// frame to frame, but for an acquire that waits. At most 4,096 requests or 16 MiB.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeRequest {
     #[prost(message, repeated, tag = "1")]
@@ -2846,6 +2846,8 @@ pub struct WatchRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchResponse {
+    /// None in the first frame of a watch that begins now, and every so often where nothing happens: such a frame says how
+    /// far the watch has come.
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
     /// Everything below this position has been told: where to begin again.

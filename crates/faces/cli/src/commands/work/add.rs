@@ -6,7 +6,8 @@ use crate::input::{self, Items};
 use crate::render;
 use capstan_client::{Client, Item, Session, v1};
 use clap::Args;
-use std::collections::VecDeque;
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
 
 /// Items of one request when they come from a file.
 const BATCH: usize = 1_000;
@@ -125,16 +126,16 @@ pub async fn add(options: AddOptions, client: &Client, context: &Context) -> Res
         }
         Some(file) => {
             let mut items = Items::open(file)?;
-            let mut on_their_way = VecDeque::new();
+            // Batches go out in the order of the file, so that the items queue in it.
+            let mut on_their_way = FuturesOrdered::new();
             loop {
                 let batch = items.batch(BATCH)?;
                 let last = batch.is_empty();
                 if !last {
-                    on_their_way.push_back(tokio::spawn(add_batch(session.clone(), batch, options.each)));
+                    on_their_way.push_back(add_batch(session.clone(), batch, options.each));
                 }
                 while on_their_way.len() > if last { 0 } else { AHEAD } {
-                    let answer = on_their_way.pop_front().expect("its length was looked at");
-                    sum.take(answer.await.map_err(anyhow::Error::from)??);
+                    sum.take(on_their_way.next().await.expect("its length was looked at")?);
                 }
                 if last {
                     break;

@@ -1,0 +1,8 @@
+//! The binary itself: what its commands print, how they end, how the server starts and stops.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where a step of it does")]
+
+mod binary;
+mod serving;
+mod session;
+mod work;
