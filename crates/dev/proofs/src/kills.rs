@@ -44,6 +44,8 @@ pub struct Options {
 /// What a run found.
 #[derive(Debug)]
 pub struct Report {
+    /// Where chance began.
+    pub seed: u64,
     /// Everything that was seen.
     pub history: History,
     /// The promises that were broken.
@@ -109,6 +111,7 @@ pub async fn run(options: &Options, is_told: bool) -> Result<Report> {
                 what
             }
         };
+        crowd.ground().correct_open(desk.unfinished().await?);
         log.push(Fault { at, what });
         *faults.entry(what).or_insert(0) += 1;
         slowest_start = slowest_start.max(server.startup);
@@ -125,7 +128,7 @@ pub async fn run(options: &Options, is_told: bool) -> Result<Report> {
     ensure!(status.success(), "a server told to end ended with {status}");
     let history = history(calls, log);
     let violations = check(&history, &ending);
-    Ok(Report { history, violations, faults, slowest_start })
+    Ok(Report { seed, history, violations, faults, slowest_start })
 }
 
 fn choose(options: &Options, dice: &mut Dice) -> Round {
@@ -146,7 +149,7 @@ impl Report {
     /// The stories of the first few violations.
     pub fn stories(&self) -> String {
         let told = self.violations.iter().take(5).map(|violation| story::tell(&self.history, violation));
-        format!("{} violations\n{}", self.violations.len(), told.collect::<Vec<_>>().join("\n"))
+        format!("{} violations with seed {}\n{}", self.violations.len(), self.seed, told.collect::<Vec<_>>().join("\n"))
     }
 
     /// What happened, as a table.

@@ -1,7 +1,8 @@
 //! `cargo xtask prove NAME` runs these.
 
-use capstan_proofs::kills;
+use capstan_proofs::{churn, kills, million, server};
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -15,11 +16,17 @@ struct Arguments {
 enum Proof {
     /// Clients of every sort on a server that is killed, frozen and told to end
     Kills(kills::Options),
+    /// A million items, a kill, and the seconds until the first is handed out again
+    Million(million::Options),
+    /// The rate with very much behind against that with nothing, and the longest wait for a status
+    Churn(churn::Options),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let is_good = match Arguments::parse().proof {
+    let arguments = Arguments::parse();
+    server::build_program()?;
+    let is_good = match arguments.proof {
         Proof::Kills(options) => {
             let report = kills::run(&options, true).await?;
             print!("{}", report.table());
@@ -28,6 +35,24 @@ async fn main() -> anyhow::Result<ExitCode> {
             }
             report.is_good()
         }
+        Proof::Million(options) => {
+            let figures = million::run(&options).await?;
+            tell(options.json, &figures, &figures.table())?
+        }
+        Proof::Churn(options) => {
+            let figures = churn::run(&options).await?;
+            tell(options.json, &figures, &figures.table())?
+        }
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints figures; a measurement that ended is a good one.
+fn tell(json: bool, figures: &impl Serialize, table: &str) -> anyhow::Result<bool> {
+    if json {
+        println!("{}", serde_json::to_string(figures)?);
+    } else {
+        print!("{table}");
+    }
+    Ok(true)
 }

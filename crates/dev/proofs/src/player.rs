@@ -64,6 +64,11 @@ impl Ground {
         (ok.load(Ordering::Relaxed), refused.load(Ordering::Relaxed), unknown.load(Ordering::Relaxed))
     }
 
+    /// Corrects what the clients believe to be open: they do not learn what became of everything.
+    pub fn correct_open(&self, open: u64) {
+        self.open.store(open as i64, Ordering::Relaxed);
+    }
+
     fn count(&self, outcome: &Outcome) {
         let sort = match outcome {
             Outcome::Ok(_) => 0,

@@ -19,12 +19,9 @@ pub fn program() -> Result<PathBuf> {
         ensure!(path.is_file(), "CAPSTAN_BIN names {}, which is no file", path.display());
         return Ok(path);
     }
-    let this = std::env::current_exe().context("find this program")?;
-    // target/PROFILE/capstan-proofs, or target/PROFILE/deps/TEST.
-    let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("find the target folder")?;
-    let path = folder.join("capstan");
+    let path = folder()?.join("capstan");
     if !path.is_file() {
-        build(folder)?;
+        build_program()?;
     }
     ensure!(
         path.is_file(),
@@ -34,14 +31,26 @@ pub fn program() -> Result<PathBuf> {
     Ok(path)
 }
 
-fn build(folder: &Path) -> Result<()> {
+/// Builds the `capstan` binary as this program was built, so that what is proved is what the sources say; nothing to do
+/// where `CAPSTAN_BIN` names one.
+pub fn build_program() -> Result<()> {
+    if std::env::var_os("CAPSTAN_BIN").is_some() {
+        return Ok(());
+    }
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "-p", "capstan"]).current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null());
-    if folder.ends_with("release") {
+    if folder()?.ends_with("release") {
         cargo.arg("--release");
     }
     ensure!(cargo.status().context("start cargo to build capstan")?.success(), "`cargo build -p capstan` failed");
     Ok(())
+}
+
+/// target/PROFILE, where this program is `capstan-proofs` in it, or a test in `deps`.
+fn folder() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("find this program")?;
+    let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    Ok(folder.context("find the target folder")?.to_owned())
 }
 
 /// A running server. Dropping it kills the process.

@@ -23,7 +23,7 @@ pub fn tear(dir: &Path, dice: &mut Dice) -> Result<&'static str> {
     let (last, end) = last_frame(&file, length)?;
     let room = usize::try_from(length - end)?;
     ensure!(length >= end, "the last frame ends behind the file");
-    let noise = |dice: &mut Dice, bytes: usize| -> Vec<u8> { (0..bytes).map(|_| dice.next() as u8).collect() };
+    let noise = |dice: &mut Dice, bytes: usize| -> Vec<u8> { (0..bytes).map(|_| dice.roll() as u8).collect() };
     let sectors = 512 * dice.between(1, 6) as usize;
     Ok(match (dice.between(0, 3), last) {
         // A head was written and its body was not.
@@ -47,7 +47,7 @@ pub fn tear(dir: &Path, dice: &mut Dice) -> Result<&'static str> {
         }
         // The file system had not made the file longer yet.
         (2, _) => {
-            let kept = (dice.next() as usize % sectors).min(room);
+            let kept = (dice.roll() as usize % sectors).min(room);
             let garbage = noise(dice, kept);
             file.write_all_at(&garbage, end)?;
             file.set_len(end + kept as u64)?;

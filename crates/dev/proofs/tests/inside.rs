@@ -34,6 +34,7 @@ async fn a_coordinator_killed_between_any_two_writes_keeps_every_promise() -> Re
         let handle;
         (coordinator, handle, fate) = mortal::start(dir.path())?;
         inside.set(Some(handle));
+        crowd.ground().correct_open(inside.unfinished().await?);
     }
     let (calls, ending) = crowd.finish(inside.clone(), &mut inside, Duration::from_secs(20)).await?;
     coordinator.stop().await?;
