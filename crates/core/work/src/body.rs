@@ -104,6 +104,11 @@ impl ItemBody {
         std::str::from_utf8(&self.0[LENGTH..self.rest_start()]).expect(SOUND)
     }
 
+    /// Whether that is the item's id.
+    pub fn has_id(&self, id: &str) -> bool {
+        &self.0[LENGTH..self.rest_start()] == id.as_bytes()
+    }
+
     /// What is expected of it.
     pub fn expected(&self) -> Progress {
         let mut decoder = minicbor::Decoder::new(&self.0[self.rest_start()..]);

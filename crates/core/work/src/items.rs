@@ -71,7 +71,7 @@ impl Items {
     }
 
     pub fn find(&self, id: &str) -> Option<u64> {
-        self.index.find(id, |number| self.get(number).is_some_and(|item| item.body.id() == id))
+        self.index.find(id, |number| self.get(number).is_some_and(|item| item.body.has_id(id)))
     }
 
     /// Adds an item under the next number.
@@ -91,12 +91,7 @@ impl Items {
         while self.first_block + (self.blocks.len() as u64) <= block {
             self.blocks.push_back(None);
         }
-        self.index.insert(number, item.body.id(), |n| {
-            self.blocks[(n / BLOCK - self.first_block) as usize]
-                .as_ref()
-                .and_then(|b| b.slots[(n % BLOCK) as usize].as_ref())
-                .map_or("", |item| item.body.id())
-        });
+        self.index.insert(number, item.body.id());
         let slot = self.blocks[(block - self.first_block) as usize]
             .get_or_insert_with(|| Box::new(Block { live: 0, slots: [const { None }; BLOCK as usize] }));
         slot.slots[(number % BLOCK) as usize] = Some(item);
@@ -197,11 +192,18 @@ impl Items {
     }
 }
 
-/// Ids to numbers. The ids themselves stay in the items; numbers below 2^40 take five bytes.
+/// Ids to numbers. The ids themselves stay in the items: an entry is half of the id's hash and a number below 2^40, so
+/// that a shard grows without looking at a single item.
 #[derive(Debug)]
 struct Index {
     hasher: DefaultHashBuilder,
-    shards: Box<[HashTable<[u8; 5]>]>,
+    shards: Box<[HashTable<Entry>]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: [u8; 4],
+    number: [u8; 5],
 }
 
 impl Default for Index {
@@ -210,36 +212,49 @@ impl Default for Index {
     }
 }
 
-fn packed(number: u64) -> [u8; 5] {
-    let bytes = number.to_le_bytes();
-    [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4]]
+impl Entry {
+    fn new(hash: u64, number: u64) -> Self {
+        let number = number.to_le_bytes();
+        Self { hash: (hash as u32).to_le_bytes(), number: [number[0], number[1], number[2], number[3], number[4]] }
+    }
+
+    fn number(self) -> u64 {
+        let n = self.number;
+        u64::from_le_bytes([n[0], n[1], n[2], n[3], n[4], 0, 0, 0])
+    }
+
+    /// What the table sorts it by: it uses the lowest and the highest bits, so the half is spread over all of them.
+    fn place(self) -> u64 {
+        place(u64::from(u32::from_le_bytes(self.hash)))
+    }
 }
 
-fn unpacked(bytes: [u8; 5]) -> u64 {
-    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], 0, 0, 0])
+fn place(hash: u64) -> u64 {
+    (hash & u64::from(u32::MAX)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Index {
     fn find(&self, id: &str, is_it: impl Fn(u64) -> bool) -> Option<u64> {
         let hash = self.hasher.hash_one(id);
-        self.shards[shard(hash)].find(hash, |n| is_it(unpacked(*n))).copied().map(unpacked)
+        let half = (hash as u32).to_le_bytes();
+        let found = self.shards[shard(hash)].find(place(hash), |entry| entry.hash == half && is_it(entry.number()));
+        found.map(|entry| entry.number())
     }
 
-    fn insert<'a>(&mut self, number: u64, id: &str, id_of: impl Fn(u64) -> &'a str) {
+    fn insert(&mut self, number: u64, id: &str) {
         let hash = self.hasher.hash_one(id);
-        let hasher = &self.hasher;
-        self.shards[shard(hash)].insert_unique(hash, packed(number), |n| hasher.hash_one(id_of(unpacked(*n))));
+        self.shards[shard(hash)].insert_unique(place(hash), Entry::new(hash, number), |entry| entry.place());
     }
 
     fn remove(&mut self, number: u64, id: &str) {
         let hash = self.hasher.hash_one(id);
-        if let Ok(entry) = self.shards[shard(hash)].find_entry(hash, |n| unpacked(*n) == number) {
+        if let Ok(entry) = self.shards[shard(hash)].find_entry(place(hash), |entry| entry.number() == number) {
             entry.remove();
         }
     }
 }
 
-/// The table inside a shard uses the lowest and the highest bits.
+/// The upper half of the hash chooses the shard; the lower half is in the entry.
 fn shard(hash: u64) -> usize {
     (hash >> 48) as usize % SHARDS
 }
