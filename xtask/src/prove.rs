@@ -30,6 +30,12 @@ const PROOFS: &[Proof] = &[
         environment: &[],
     },
     Proof {
+        name: "worker-lost",
+        shows: "a migration whose workers and server are killed on the way; both sides are the same at its end",
+        cargo: &["run", "--package", "capstan-proofs", "--", "worker-lost"],
+        environment: &[],
+    },
+    Proof {
         name: "million",
         shows: "a million items: memory and disk of each, and seconds from a kill to the first acquire",
         cargo: &["run", "--release", "--package", "capstan-proofs", "--", "million"],

@@ -23,3 +23,4 @@ pub mod player;
 pub mod server;
 pub mod story;
 pub mod torn;
+pub mod worker_lost;

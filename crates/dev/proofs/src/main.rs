@@ -1,6 +1,6 @@
 //! `cargo xtask prove NAME` runs these.
 
-use capstan_proofs::{churn, kills, million, server};
+use capstan_proofs::{churn, kills, million, server, worker_lost};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -20,6 +20,8 @@ enum Proof {
     Million(million::Options),
     /// The rate with very much behind against that with nothing, and the longest wait for a status
     Churn(churn::Options),
+    /// A migration whose workers and server are killed on the way
+    WorkerLost(worker_lost::Options),
 }
 
 #[tokio::main]
@@ -41,6 +43,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Proof::Churn(options) => {
             let figures = churn::run(&options).await?;
+            tell(options.json, &figures, &figures.table())?
+        }
+        Proof::WorkerLost(options) => {
+            let figures = worker_lost::run(&options).await?;
             tell(options.json, &figures, &figures.table())?
         }
     };

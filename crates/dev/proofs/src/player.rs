@@ -37,7 +37,7 @@ pub struct Ground {
 impl Ground {
     /// For so many clients, each of which sends a request about every `pace`.
     pub fn new(clients: u32, pace: Duration) -> Arc<Self> {
-        let open_max = i64::from(clients) * 4;
+        let open_max = i64::from(clients) * 6;
         Arc::new(Self {
             began: Instant::now(),
             stop: AtomicBool::new(false),
@@ -264,7 +264,7 @@ impl<D: Door> Player<D> {
         self.made += 1;
         NewItem {
             id: format!("{}/{}", self.client, self.made).into(),
-            kind: KINDS[usize::from(self.dice.percent(25))],
+            kind: KINDS[usize::from(self.dice.percent(8))],
             priority: self.dice.between(0, 2) as i16,
             waits_for: None,
         }

@@ -1,6 +1,6 @@
 //! The history by item: who made it, who held it, and what each holder did.
 
-use crate::history::{Asked, Call, Granted, History, ItemName, Micros, NewItem, Outcome};
+use crate::history::{Answer, Asked, Call, Granted, History, ItemName, Micros, NewItem, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -109,11 +109,29 @@ impl<'h> Lives<'h> {
     }
 }
 
+/// What a client learns about the end of its lease.
+enum News {
+    Left(Micros),
+    Renewed(Micros),
+    MayBeShortened(Micros),
+}
+
+impl News {
+    fn of(act: &Call) -> Option<Self> {
+        let Asked::Renew { lease_ms, .. } = &act.asked else { return None };
+        match &act.outcome {
+            Outcome::Ok(Answer::Renewed(length)) => Some(Self::Renewed(act.began + length * 1_000)),
+            Outcome::Unknown => lease_ms.map(|wished| Self::MayBeShortened(act.began + wished * 1_000)),
+            _ => None,
+        }
+    }
+}
+
 impl Handed<'_> {
     /// Until when the client may count on the lease: the wait and the lease, from when it asked.
     fn until(&self) -> Micros {
         let waited_ms = match &self.call.outcome {
-            Outcome::Ok(crate::history::Answer::Leases { waited_ms, .. }) => *waited_ms,
+            Outcome::Ok(Answer::Leases { waited_ms, .. }) => *waited_ms,
             _ => 0,
         };
         self.call.began + (waited_ms + self.lease.lease_ms) * 1_000
@@ -135,33 +153,27 @@ impl<'h> Lease<'h> {
 
     /// Turns grants, repeats and renewals into what could be believed when.
     fn settle_beliefs(&mut self) {
-        let mut beliefs = std::mem::take(&mut self.beliefs);
-        // A repeat tells what is left of the same lease: only more than before is news.
-        beliefs.sort_unstable();
-        let mut until = 0;
-        for (_, believed) in &mut beliefs {
-            until = until.max(*believed);
-            *believed = until;
-        }
-        let mut cap = Micros::MAX;
-        for act in &self.acts {
-            let Asked::Renew { lease_ms, .. } = &act.asked else { continue };
-            let now = beliefs.iter().rev().find(|(at, _)| *at <= act.began).map_or(0, |(_, until)| *until);
-            match &act.outcome {
-                // Counted from when it asked; it may also be shorter than before.
-                Outcome::Ok(crate::history::Answer::Renewed(length)) => {
-                    beliefs.push((act.began, (act.began + length * 1_000).min(cap)));
+        let mut news: Vec<(Micros, News)> =
+            std::mem::take(&mut self.beliefs).into_iter().map(|(at, until)| (at, News::Left(until))).collect();
+        news.extend(self.acts.iter().filter_map(|act| Some((act.began, News::of(act)?))));
+        news.sort_by_key(|(at, _)| *at);
+        let (mut until, mut cap) = (0, Micros::MAX);
+        for (at, news) in news {
+            until = match news {
+                // A repeat tells what is left of the same lease, counted too early by the time it took.
+                News::Left(left) => until.max(left),
+                // It may also be shorter than before.
+                News::Renewed(renewed) => renewed,
+                // Now, or whenever that request arrives: no more is counted on from here.
+                News::MayBeShortened(shortened) if shortened < until => {
+                    cap = cap.min(shortened);
+                    until
                 }
-                // It may have been shortened, now or whenever that request arrives: no more is counted on.
-                Outcome::Unknown if lease_ms.is_some_and(|wished| act.began + wished * 1_000 < now) => {
-                    cap = act.began + lease_ms.unwrap_or_default() * 1_000;
-                    beliefs.push((act.began, now.min(cap)));
-                }
-                _ => {}
-            }
-            beliefs.sort_by_key(|(at, _)| *at);
+                News::MayBeShortened(_) => until,
+            };
+            until = until.min(cap);
+            self.beliefs.push((at, until));
         }
-        self.beliefs = beliefs;
     }
 
     /// Until when its holder may count on it, as far as it knew at a time.

@@ -259,6 +259,19 @@ fn a_shortening_that_may_still_arrive_leaves_nothing_to_count_on() {
 }
 
 #[test]
+fn a_repeat_after_a_shortening_renewal_tells_what_is_left_and_no_more() {
+    let told = |at_ms| {
+        told()
+            .call(ALICE, 100, renew(5, Some(200), None), renewed(200))
+            .granted_under("key-1-10", ALICE, 150, Granted { lease_ms: 149, ..lease(5) })
+            .granted(BOB, at_ms, lease(9))
+    };
+
+    assert_eq!(told(290).accused(), [Promise::L1]);
+    assert_eq!(told(301).accused(), []);
+}
+
+#[test]
 fn whoever_may_have_given_a_lease_up_no_longer_counts_on_it() {
     let told = told().call(ALICE, 20, release(5, None), Outcome::Unknown).granted(BOB, 30, lease(9));
 
