@@ -6,6 +6,6 @@ mod report;
 mod watch;
 
 pub use flags::MigrationFlags;
-pub use report::Report;
 pub use progress::{Progress, Snapshot};
+pub use report::Report;
 pub use watch::{Watched, watch};

@@ -84,7 +84,8 @@ fn generate(options: &WorkOptions, server: &str, context: &Context) -> Result<()
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(["CASE", "TRANSPORT", "CLIENTS", "IN FLIGHT", "PER SECOND", "P50 MS", "P99 MS", "ERRORS"]);
+    let mut table =
+        Table::new(["CASE", "TRANSPORT", "CLIENTS", "IN FLIGHT", "PER SECOND", "P50 MS", "P99 MS", "ERRORS"]);
     for row in rows {
         table.row([
             row.case.into(),

@@ -6,9 +6,9 @@ use crate::migration::{Progress, Report, Snapshot};
 use crate::station::{Addresses, Station};
 use anyhow::Context as _;
 use capstan_client::{Client, Job, v1};
-use capstan_coordinator::Handle;
+use capstan_coordinator::{Handle, State};
 use capstan_ids::{ItemId, SessionName, WorkerId};
-use capstan_migration::{ChunkTarget, Spec};
+use capstan_migration::{ChunkTarget, JobName, Spec};
 use clap::Args;
 use std::path::Path;
 use std::process::Stdio;
@@ -41,6 +41,10 @@ const LOST: usize = 1;
 const LEASE: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SHOW_EVERY: Duration = Duration::from_millis(150);
+/// The worker is lost once so many percent are done.
+const UNDER_WAY: f64 = 20.0;
+/// A job of fewer bytes would be over before that was seen.
+const SMALL: u64 = 20 << 20;
 /// A demonstration that takes longer than this has failed.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -83,9 +87,17 @@ fn endpoint(path: &str) -> Result<String, Failure> {
     }
     let whole = std::path::absolute(path)?;
     if !whole.exists() {
-        return Err(Failure::Usage(format!("{} does not exist; give a mongodump directory, an archive or a folder of JSON", whole.display())));
+        return Err(Failure::Usage(format!(
+            "{} does not exist; give a mongodump directory, an archive or a folder of JSON",
+            whole.display()
+        )));
     }
-    let json = whole.is_dir() && std::fs::read_dir(&whole)?.filter_map(Result::ok).any(|entry| entry.path().extension().is_some_and(|e| e == "json" || e == "jsonl") && !entry.file_name().to_string_lossy().contains(".metadata.") && entry.file_name() != "prelude.json");
+    let json = whole.is_dir()
+        && std::fs::read_dir(&whole)?.filter_map(Result::ok).any(|entry| {
+            entry.path().extension().is_some_and(|e| e == "json" || e == "jsonl")
+                && !entry.file_name().to_string_lossy().contains(".metadata.")
+                && entry.file_name() != "prelude.json"
+        });
     Ok(format!("{}:{}", if json { "jsonl" } else { "dump" }, whole.display()))
 }
 
@@ -111,7 +123,17 @@ fn start_worker(server: &str, folder: &Path, number: usize) -> Result<Child, Fai
     let program = std::env::current_exe()?;
     let spool = format!("file:{}", folder.join("spool").display());
     let child = Command::new(program)
-        .args(["worker", "--server", server, "--slots", "2", "--worker-id", &format!("worker-{number}"), "--spool", &spool])
+        .args([
+            "worker",
+            "--server",
+            server,
+            "--slots",
+            "2",
+            "--worker-id",
+            &format!("worker-{number}"),
+            "--spool",
+            &spool,
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -131,7 +153,13 @@ async fn stop(worker: &mut Child) {
     }
 }
 
-async fn migrate(station: &Station, from: &str, folder: &Path, lost: &mut Child, context: &Context) -> Result<(), Failure> {
+async fn migrate(
+    station: &Station,
+    from: &str,
+    folder: &Path,
+    lost: &mut Child,
+    context: &Context,
+) -> Result<(), Failure> {
     let client = Client::connect(station.url()).await?;
     let target = folder.join("moved");
     let spec = Spec {
@@ -148,7 +176,9 @@ async fn migrate(station: &Station, from: &str, folder: &Path, lost: &mut Child,
     let mut progress = Progress::new(context.out.is_json());
     let outcome = tokio::time::timeout(LIMIT, follow(station, &job, lost, &mut progress)).await;
     progress.finish();
-    outcome.map_err(|_| Failure::Failed(anyhow::anyhow!("the migration did not end within {} minutes", LIMIT.as_secs() / 60)))??;
+    outcome.map_err(|_| {
+        Failure::Failed(anyhow::anyhow!("the migration did not end within {} minutes", LIMIT.as_secs() / 60))
+    })??;
     let text = job.report().await?;
     let report = Report::parse(&text)?;
     if context.out.is_json() {
@@ -161,7 +191,8 @@ async fn migrate(station: &Station, from: &str, folder: &Path, lost: &mut Child,
 
 async fn shorten_leases(client: &Client) -> Result<(), Failure> {
     let change = v1::PolicyChange { lease_ms: Some(LEASE.as_millis() as u64), ..Default::default() };
-    let request = v1::UpdateSessionRequest { session: session().to_string(), policy: Some(change), ..Default::default() };
+    let request =
+        v1::UpdateSessionRequest { session: session().to_string(), policy: Some(change), ..Default::default() };
     client.work().update_session(request).await.map_err(capstan_client::Error::from)?;
     Ok(())
 }
@@ -229,12 +260,19 @@ async fn follow(station: &Station, job: &Job, lost: &mut Child, progress: &mut P
     }
 }
 
-/// Chunks that a worker works on now.
+/// Chunks that a worker works on now, once the job is well on its way.
 async fn held_by(handle: &Handle, worker: &WorkerId) -> Result<Vec<ItemId>, Failure> {
     let worker = worker.clone();
-    let views = handle.read(move |state| state.work.workers(Some(&session()))).await.context("look at the workers")?;
+    let look = move |state: &State| {
+        let job = JobName::of_session(&session()).and_then(|name| state.jobs.job(&name));
+        let on_its_way = job.is_some_and(|job| job.percent >= UNDER_WAY || job.size.bytes < SMALL && job.chunks > 0);
+        if on_its_way { state.work.workers(Some(&session())) } else { Vec::new() }
+    };
+    let views = handle.read(look).await.context("look at the workers")?;
     let holds = views.into_iter().filter(|view| view.worker == worker).flat_map(|view| view.holds);
-    let of_chunks = holds.map(|(item, ..)| item).filter(|item| item.as_str().starts_with("dump:") || item.as_str().starts_with("restore:"));
+    let of_chunks = holds
+        .map(|(item, ..)| item)
+        .filter(|item| item.as_str().starts_with("dump:") || item.as_str().starts_with("restore:"));
     Ok(of_chunks.collect())
 }
 

@@ -113,7 +113,9 @@ pub async fn run(command: JobCommand, context: &Context) -> Result<(), Failure> 
         JobCommand::Pause { job, immediate } => Ok(client.job(job).pause(immediate, "paused by an operator").await?),
         JobCommand::Resume { job } => Ok(client.job(job).resume().await?),
         JobCommand::Retry { job } => Ok(client.job(job).retry().await?),
-        JobCommand::Cancel { job, drop_partial } => Ok(client.job(job).cancel(drop_partial, "cancelled by an operator").await?),
+        JobCommand::Cancel { job, drop_partial } => {
+            Ok(client.job(job).cancel(drop_partial, "cancelled by an operator").await?)
+        }
         JobCommand::Pools { job, sizes } => {
             let job = client.job(job);
             for (kind, size) in &sizes {
@@ -129,7 +131,8 @@ pub async fn run(command: JobCommand, context: &Context) -> Result<(), Failure> 
 
 /// A specification as JSON, whatever it was written in.
 fn read_spec(file: &PathBuf) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
     if file.extension().is_some_and(|extension| extension == "json") || text.trim_start().starts_with('{') {
         return Ok(text);
     }
@@ -169,7 +172,8 @@ fn pool_document(pool: &v1::Pool) -> Value {
 }
 
 fn table(jobs: &[v1::Job]) -> Table {
-    let mut table = Table::new(["JOB", "STATE", "DONE", "UNITS", "CHUNKS", "DUMPED", "RESTORED", "FAILED", "DEAD LETTERS"]);
+    let mut table =
+        Table::new(["JOB", "STATE", "DONE", "UNITS", "CHUNKS", "DUMPED", "RESTORED", "FAILED", "DEAD LETTERS"]);
     for job in jobs {
         table.row([
             job.name.clone(),

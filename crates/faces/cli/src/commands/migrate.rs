@@ -131,5 +131,7 @@ fn state_folder() -> Result<PathBuf, Failure> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let folder = state.filter(|folder| folder.is_absolute()).or_else(home);
-    folder.map(|folder| folder.join("capstan")).ok_or_else(|| Failure::Usage("there is no HOME; say where the work is kept with --data-dir".into()))
+    folder
+        .map(|folder| folder.join("capstan"))
+        .ok_or_else(|| Failure::Usage("there is no HOME; say where the work is kept with --data-dir".into()))
 }

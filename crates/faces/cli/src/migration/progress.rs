@@ -54,7 +54,10 @@ impl Rate {
         if seconds < 0.05 {
             return (0.0, 0.0);
         }
-        (documents.saturating_sub(*first_documents) as f64 / seconds, bytes.saturating_sub(*first_bytes) as f64 / seconds)
+        (
+            documents.saturating_sub(*first_documents) as f64 / seconds,
+            bytes.saturating_sub(*first_bytes) as f64 / seconds,
+        )
     }
 }
 
@@ -66,7 +69,7 @@ impl Progress {
         } else if std::io::stderr().is_terminal() {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             let total = all.add(ProgressBar::new(0));
-            total.set_style(style("{prefix:>28.bold} {bar:30.green} {percent:>3}%  {msg}"));
+            total.set_style(style("{prefix:>28.bold} {bar:24.green} {percent:>3}%  {wide_msg}"));
             total.set_prefix("total");
             Form::Bars { all, total, units: BTreeMap::new() }
         } else {
@@ -110,7 +113,7 @@ impl Progress {
                 for unit in shown {
                     let bar = units.entry(unit.id.clone()).or_insert_with(|| {
                         let bar = all.insert_before(total, ProgressBar::new(1_000));
-                        bar.set_style(style("{prefix:>28} {bar:30} {percent:>3}%  {msg}"));
+                        bar.set_style(style("{prefix:>28} {bar:24} {percent:>3}%  {wide_msg}"));
                         bar.set_prefix(shortened(&unit.source));
                         bar
                     });
@@ -119,7 +122,8 @@ impl Progress {
                 }
             }
             Form::Plain { last, said } => {
-                let text = format!("{:>5.1}%  {}", job.percent, told(job, rate, whole.bytes.saturating_sub(restored.bytes)));
+                let text =
+                    format!("{:>5.1}%  {}", job.percent, told(job, rate, whole.bytes.saturating_sub(restored.bytes)));
                 if text != *said && last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
                     eprintln!("{text}");
                     *last = Some(Instant::now());
@@ -167,7 +171,11 @@ fn told(job: &v1::Job, (documents, bytes): (f64, f64), left: u64) -> String {
         () => format!("verifying, {} of {} collections", job.units_verified, job.units),
     };
     let eta = if bytes > 1.0 && left > 0 { format!(", {} left", duration(left as f64 / bytes)) } else { String::new() };
-    let rate = if bytes > 1.0 { format!(", {}/s, {}/s", grouped(documents as u64), size(bytes as u64)) } else { String::new() };
+    let rate = if bytes > 1.0 {
+        format!(", {}/s, {}/s", grouped(documents as u64), size(bytes as u64))
+    } else {
+        String::new()
+    };
     format!("{stage}, {} documents, {}{rate}{eta}", grouped(restored.documents), size(restored.bytes))
 }
 
@@ -191,14 +199,28 @@ mod tests {
     #[test]
     fn a_line_says_the_stage_and_how_much() {
         let figures = |documents, bytes| Some(v1::Figures { documents, bytes });
-        let job = v1::Job { state: "running".into(), units: 2, units_planned: 2, chunks: 8, chunks_restored: 3, restored: figures(1_500, 3 << 20), ..Default::default() };
+        let job = v1::Job {
+            state: "running".into(),
+            units: 2,
+            units_planned: 2,
+            chunks: 8,
+            chunks_restored: 3,
+            restored: figures(1_500, 3 << 20),
+            ..Default::default()
+        };
 
-        assert_eq!(told(&job, (500.0, 1_048_576.0), 5 << 20), "3 of 8 chunks, 1,500 documents, 3.0 MiB, 500/s, 1.0 MiB/s, 5 s left");
+        assert_eq!(
+            told(&job, (500.0, 1_048_576.0), 5 << 20),
+            "3 of 8 chunks, 1,500 documents, 3.0 MiB, 500/s, 1.0 MiB/s, 5 s left"
+        );
         assert_eq!(told(&v1::Job { state: "paused".into(), ..job }, (0.0, 0.0), 0), "paused, 1,500 documents, 3.0 MiB");
     }
 
     #[test]
     fn times_are_told_in_two_units() {
-        assert_eq!((duration(5.2), duration(61.0), duration(7_322.0)), ("6 s".into(), "1 min 1 s".into(), "2 h 2 min".into()));
+        assert_eq!(
+            (duration(5.2), duration(61.0), duration(7_322.0)),
+            ("6 s".into(), "1 min 1 s".into(), "2 h 2 min".into())
+        );
     }
 }

@@ -67,7 +67,8 @@ struct Verdict {
 impl Report {
     /// Reads a report.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        serde_json::from_str(text).map_err(|error| Failure::Failed(anyhow::anyhow!("the report cannot be read: {error}")))
+        serde_json::from_str(text)
+            .map_err(|error| Failure::Failed(anyhow::anyhow!("the report cannot be read: {error}")))
     }
 
     /// Whether the job is done, nothing was put aside beyond what was allowed, and nothing is wrong at the target.
@@ -86,14 +87,24 @@ impl Report {
         let width = |of: fn(&Unit) -> &str| self.by_unit.iter().map(|unit| of(unit).chars().count()).max().unwrap_or(0);
         let (from, to) = (width(|unit| &unit.source).max(4), width(|unit| &unit.target).max(2));
         if !self.by_unit.is_empty() {
-            writeln!(text, "{:from$}  {:to$}  {:>6}  {:>11}  {:>9}  PROVED", "FROM", "TO", "CHUNKS", "DOCUMENTS", "BYTES")?;
+            writeln!(
+                text,
+                "{:from$}  {:to$}  {:>6}  {:>11}  {:>9}  PROVED",
+                "FROM", "TO", "CHUNKS", "DOCUMENTS", "BYTES"
+            )?;
         }
         for unit in &self.by_unit {
             let proof = unit.verified.as_ref().map_or_else(|| "-".to_owned(), Verdict::text);
             let (documents, bytes) = (grouped(unit.documents), size(unit.bytes));
-            writeln!(text, "{:from$}  {:to$}  {:>6}  {documents:>11}  {bytes:>9}  {proof}", unit.source, unit.target, unit.chunks)?;
+            writeln!(
+                text,
+                "{:from$}  {:to$}  {:>6}  {documents:>11}  {bytes:>9}  {proof}",
+                unit.source, unit.target, unit.chunks
+            )?;
         }
-        for aside in self.by_unit.iter().flat_map(|unit| unit.set_aside.iter().chain(&unit.examples)).chain(&self.set_aside) {
+        for aside in
+            self.by_unit.iter().flat_map(|unit| unit.set_aside.iter().chain(&unit.examples)).chain(&self.set_aside)
+        {
             writeln!(text, "  set aside: {} {}", aside.what, aside.reason)?;
         }
         for refused in &self.refused {
@@ -112,7 +123,12 @@ impl Report {
             size(rate as u64)
         )?;
         if self.dead_letters > 0 {
-            let letters: Vec<String> = self.by_unit.iter().filter(|unit| unit.dead_letters > 0).map(|unit| format!("{} of {}", unit.dead_letters, unit.source)).collect();
+            let letters: Vec<String> = self
+                .by_unit
+                .iter()
+                .filter(|unit| unit.dead_letters > 0)
+                .map(|unit| format!("{} of {}", unit.dead_letters, unit.source))
+                .collect();
             writeln!(text, "refused by the target: {} documents ({})", grouped(self.dead_letters), letters.join(", "))?;
         }
         writeln!(text, "{}", self.verified.text())
@@ -123,7 +139,10 @@ impl Verified {
     fn text(&self) -> String {
         let wrong = self.missing + self.extra + self.different;
         match self.mode.as_str() {
-            "hash" if wrong == 0 => format!("verified: every document compared byte for byte in {} ranges, no difference", grouped(self.ranges)),
+            "hash" if wrong == 0 => format!(
+                "verified: every document compared byte for byte in {} ranges, no difference",
+                grouped(self.ranges)
+            ),
             "hash" => format!(
                 "NOT EQUAL: {} missing, {} extra, {} different; {} repaired",
                 self.missing, self.extra, self.different, self.repaired
