@@ -3,7 +3,7 @@
 /// The `_id` of a document: its type byte and its value as they stand there. `None` without one, or in a broken document.
 ///
 /// The first element of that name counts, wherever it stands.
-pub(crate) fn id_of(document: &[u8]) -> Option<Element<'_>> {
+pub fn id_of(document: &[u8]) -> Option<Element<'_>> {
     let mut rest = document.get(4..document.len().checked_sub(1)?)?;
     while let [kind, after @ ..] = rest {
         let name_length = after.iter().position(|&byte| byte == 0)?;
@@ -20,14 +20,14 @@ pub(crate) fn id_of(document: &[u8]) -> Option<Element<'_>> {
 
 /// A value with its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element<'a> {
+pub struct Element<'a> {
     pub kind: u8,
     pub value: &'a [u8],
 }
 
 impl Element<'_> {
     /// The value as canonical extended JSON, or in hexadecimal where it is no valid BSON.
-    pub(crate) fn to_ext_json(self) -> String {
+    pub fn to_ext_json(self) -> String {
         let mut document = vec![0; 4];
         document.push(self.kind);
         document.extend_from_slice(b"_id\0");

@@ -16,7 +16,7 @@ pub mod conformance;
 mod cut;
 mod dump;
 mod durable;
-mod element;
+pub mod element;
 mod error;
 pub mod extjson;
 mod gzip;

@@ -16,6 +16,16 @@ use crate::{
 pub trait SinkMaker: Send + Sync {
     /// Opens the place of this name for this job. The same name is the same place; a new name is an empty place.
     async fn open(&self, place: &str, job: &str) -> Arc<dyn Sink>;
+
+    /// The documents of all types that this store takes. What it cannot hold is tested where it is refused.
+    fn documents(&self) -> Vec<Vec<u8>> {
+        fixtures::documents()
+    }
+
+    /// The odd names that this store takes.
+    fn names(&self) -> Vec<Namespace> {
+        fixtures::odd_names()
+    }
 }
 
 /// Checks all promises of a sink, each in a place of its own.
@@ -118,9 +128,9 @@ async fn has(sink: &dyn Sink, unit: &Unit, documents: &[Vec<u8>]) {
 
 async fn every_document_comes_back(maker: &dyn SinkMaker) {
     let sink = maker.open("documents", "job").await;
-    let (all, unit) = ([fixtures::documents(), fixtures::numbered(500)].concat(), unit("documents"));
+    let (all, unit) = ([maker.documents(), fixtures::numbered(500)].concat(), unit("documents"));
     // Of `_id`s that a numbered document has too, a store by `_id` keeps one.
-    let all = if sink.abilities().write_by_id { fixtures::documents() } else { all };
+    let all = if sink.abilities().write_by_id { maker.documents() } else { all };
     call!(sink, prepare(&unit, &PLAN));
     let third = all.len() / 3;
 
@@ -138,7 +148,7 @@ async fn every_document_comes_back(maker: &dyn SinkMaker) {
 
 async fn odd_names_and_definitions_come_back(maker: &dyn SinkMaker) {
     let sink = maker.open("names", "job").await;
-    let mut units: Vec<Unit> = fixtures::odd_names().into_iter().map(Unit::collection).collect();
+    let mut units: Vec<Unit> = maker.names().into_iter().map(Unit::collection).collect();
     if sink.abilities().definitions {
         units.push(fixtures::defined(Namespace::new("odd", "defined")));
     }

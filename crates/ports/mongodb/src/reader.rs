@@ -1,0 +1,268 @@
+//! Reads a range: asks ahead, copies documents out of answers, and says after each batch how to go on.
+
+use bson::Document;
+use bytes::BytesMut;
+use capstan_endpoint::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor, EndpointError, ErrorClass, Result};
+use capstan_endpoint::{bson_frames, element};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::id::Id;
+use crate::range::{Piece, Place, Query};
+use crate::server::Server;
+
+/// Batches that may wait between the server and whoever takes them.
+const BATCHES_WAITING: usize = 2;
+/// An `_id` whose text is longer is not kept in a cursor; documents after the last short one are counted instead.
+const KEPT_TEXT_MAX: usize = 700;
+/// How often a query may fail in a way that may pass, without anything new, before that is a failure.
+const TRIES_IN_VAIN: u32 = 3;
+
+/// What is read, and from where.
+pub(crate) struct Reading {
+    pub server: Server,
+    pub database: String,
+    pub collection: String,
+    pub filter: Option<Document>,
+    pub pieces: Vec<Piece>,
+    pub place: Place,
+}
+
+/// Begins to read on a task of its own, which ends when the reader is dropped.
+pub(crate) fn read(reading: Reading) -> Box<dyn BatchReader> {
+    let (outlet, batches) = mpsc::channel(BATCHES_WAITING);
+    let place = format!("{} {}.{}", reading.server.place(), reading.database, reading.collection);
+    let task = tokio::spawn(async move {
+        let end = reading.run(&outlet).await;
+        // Whoever read may be gone by now; then nobody is left to tell.
+        let _ = match end {
+            Err(Ended::Failed(error)) => outlet.send(Err(error)).await,
+            Ok(()) => outlet.send(Ok(None)).await,
+            Err(Ended::Abandoned) => Ok(()),
+        };
+    });
+    Box::new(MongoReader { batches, place, ended: false, _task: AbortOnDropHandle::new(task) })
+}
+
+struct MongoReader {
+    batches: mpsc::Receiver<Result<Option<Batch>>>,
+    place: String,
+    ended: bool,
+    _task: AbortOnDropHandle<()>,
+}
+
+#[async_trait::async_trait]
+impl BatchReader for MongoReader {
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        if self.ended {
+            return Ok(None);
+        }
+        // The end is a message of its own: a task that died must not look like one that has finished.
+        let answer = self.batches.recv().await.unwrap_or_else(|| {
+            let source = Box::new(std::io::Error::other("the reading task ended early"));
+            Err(EndpointError::Unavailable { place: self.place.clone(), action: "reading".into(), source })
+        });
+        self.ended = !matches!(answer, Ok(Some(_)));
+        answer
+    }
+}
+
+enum Ended {
+    /// Nobody takes batches any more.
+    Abandoned,
+    Failed(EndpointError),
+}
+
+impl From<EndpointError> for Ended {
+    fn from(error: EndpointError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Outlet = mpsc::Sender<Result<Option<Batch>>>;
+
+impl Reading {
+    async fn run(&self, outlet: &Outlet) -> Result<(), Ended> {
+        let mut gathered = Gathered::new(self.place.clone());
+        let mut in_vain = 0;
+        while let Some(piece) = self.pieces.get(gathered.place.piece) {
+            let before = gathered.given;
+            let outcome = self.piece(piece, &mut gathered, outlet).await;
+            gathered.give(piece, outlet).await?;
+            match outcome {
+                Ok(()) => gathered.next_piece(),
+                // A cursor that waited too long for its reader is gone, a member may step down, and another request
+                // may have lost a connection for all: reading just goes on behind what was given.
+                Err(Ended::Failed(error)) if error.class() == ErrorClass::Transient => {
+                    in_vain = if gathered.given > before { 0 } else { in_vain + 1 };
+                    if in_vain > TRIES_IN_VAIN || !self.server.answers().await {
+                        return Err(Ended::Failed(error));
+                    }
+                }
+                Err(ended) => return Err(ended),
+            }
+        }
+        Ok(())
+    }
+
+    async fn piece(&self, piece: &Piece, gathered: &mut Gathered, outlet: &Outlet) -> Result<(), Ended> {
+        let failed = |error| self.server.failed("reading", &error);
+        let query = Query {
+            collection: &self.collection,
+            filter: self.filter.as_ref(),
+            read_concern: self.server.read_concern(),
+        };
+        // What an earlier query gave and did not get into a batch comes again.
+        gathered.seen = 0;
+        let mut resumption = Resumption::of(piece, &gathered.place);
+        let command = piece.find(&query, &gathered.place);
+        let database = self.server.database(&self.database);
+        let mut asking = database.run_raw_cursor_command(command).batch_size(BATCH_DOCUMENTS);
+        if let Some(selection) = self.server.selection() {
+            asking = asking.selection_criteria(selection);
+        }
+        let mut cursor = asking.batch().await.map_err(failed)?;
+        while let Some(answer) = cursor.next().await {
+            let answer = answer.map_err(failed)?;
+            for document in answer.doc_slices().map_err(failed)? {
+                let document = document.ok().and_then(|value| value.as_document()).map(bson::RawDocument::as_bytes);
+                let document =
+                    document.filter(|bytes| bson_frames::first_document(bytes).is_ok()).ok_or_else(|| {
+                        EndpointError::damaged(self.server.place(), 0, "an answer holds what is no document")
+                    })?;
+                if resumption.leaves_out(document) {
+                    continue;
+                }
+                gathered.take(piece, document);
+                if gathered.is_full() {
+                    gathered.give(piece, outlet).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was given before and comes again, because a query can begin only at an `_id`.
+struct Resumption {
+    after: Option<Id>,
+    skip: u64,
+}
+
+impl Resumption {
+    fn of(piece: &Piece, place: &Place) -> Self {
+        // What is read in no order is skipped by the server.
+        let skip = if piece.is_ordered() { place.skip } else { 0 };
+        Self { after: place.after.clone(), skip }
+    }
+
+    fn leaves_out(&mut self, document: &[u8]) -> bool {
+        if let Some(after) = self.after.take()
+            && Id::of(document).is_some_and(|id| id == after)
+        {
+            return true;
+        }
+        let skipped = self.skip > 0;
+        self.skip = self.skip.saturating_sub(1);
+        skipped
+    }
+}
+
+/// Documents on their way into a batch, and the place they go on from.
+struct Gathered {
+    bytes: BytesMut,
+    /// Where each document begins, and how many the server had given before it.
+    starts: Vec<(usize, u64)>,
+    /// Documents that the server gave since the last batch, those of other pieces included.
+    seen: u64,
+    /// Behind the last batch.
+    place: Place,
+    given: u64,
+}
+
+impl Gathered {
+    fn new(place: Place) -> Self {
+        Self { bytes: BytesMut::new(), starts: Vec::new(), seen: 0, place, given: 0 }
+    }
+
+    fn take(&mut self, piece: &Piece, document: &[u8]) {
+        self.seen += 1;
+        if matches!(piece, Piece::Ids(_)) || piece.takes(element::id_of(document)) {
+            self.starts.push((self.bytes.len(), self.seen - 1));
+            self.bytes.extend_from_slice(document);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES || self.starts.len() >= BATCH_DOCUMENTS as usize
+    }
+
+    fn next_piece(&mut self) {
+        self.place = Place { piece: self.place.piece + 1, after: None, skip: 0 };
+        self.seen = 0;
+    }
+
+    async fn give(&mut self, piece: &Piece, outlet: &Outlet) -> Result<(), Ended> {
+        if self.starts.is_empty() {
+            return Ok(());
+        }
+        self.advance(piece.is_ordered());
+        let documents = u32::try_from(self.starts.len()).expect("at most a thousand");
+        self.given += u64::from(documents);
+        let cursor = Cursor(serde_json::to_value(&self.place).expect("a place is plain data with text keys"));
+        self.starts.clear();
+        let batch = Batch { bytes: self.bytes.split().freeze(), documents, cursor };
+        outlet.send(Ok(Some(batch))).await.map_err(|_| Ended::Abandoned)
+    }
+
+    /// Moves the place behind what is gathered: to the last `_id` that is short enough, and the documents after it.
+    fn advance(&mut self, ordered: bool) {
+        self.place.skip += self.seen;
+        let seen = std::mem::take(&mut self.seen);
+        let short = |(start, before): &(usize, u64)| {
+            let id = Id::of(&self.bytes[*start..]).filter(|id| id.value.len() <= KEPT_TEXT_MAX)?;
+            (String::from(id.clone()).len() <= KEPT_TEXT_MAX).then_some((id, seen - before - 1))
+        };
+        if ordered && let Some((id, skip)) = self.starts.iter().rev().find_map(short) {
+            self.place.after = Some(id);
+            self.place.skip = skip;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::range::Bounds;
+    use capstan_endpoint::conformance::fixtures;
+
+    #[test]
+    fn an_id_too_long_for_a_cursor_is_counted_from_the_last_short_one() {
+        let long = "x".repeat(2_000);
+        let mut gathered = Gathered::new(Place::default());
+        let piece = Piece::Ids(Bounds::default());
+        for id in ["a", "b", &long, &long] {
+            gathered.take(&piece, &fixtures::document(&[("_id", &fixtures::string(id))]));
+        }
+
+        gathered.advance(true);
+
+        assert_eq!(gathered.place.skip, 2);
+        assert_eq!(gathered.place.after.as_ref().and_then(Id::to_bson), Some(bson::Bson::String("b".into())));
+        assert!(serde_json::to_string(&gathered.place).unwrap().len() < 1_024);
+    }
+
+    #[test]
+    fn what_is_read_in_no_order_is_counted_with_what_was_passed_over() {
+        let mut gathered = Gathered::new(Place { skip: 5, ..Place::default() });
+        let piece = Piece::Others { except: vec![crate::range::Kind::Number] };
+        for id in [fixtures::int32(1), fixtures::string("a"), fixtures::int32(2)] {
+            gathered.take(&piece, &fixtures::document(&[("_id", &id)]));
+        }
+
+        gathered.advance(false);
+
+        assert_eq!((gathered.starts.len(), gathered.place.skip, gathered.place.after), (1, 8, None));
+    }
+}

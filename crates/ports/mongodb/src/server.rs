@@ -1,0 +1,248 @@
+//! A connection to a deployment: what it is asked with, and what it says of itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use bson::{Document, RawDocumentBuf, doc};
+use capstan_endpoint::{EndpointError, EndpointUrl, Result};
+use futures::StreamExt;
+use mongodb::options::{Acknowledgment, ClientOptions, SelectionCriteria, WriteConcern};
+use mongodb::{Client, Database};
+
+use crate::fault;
+use crate::split::Size;
+
+/// How long a deployment may take to have a server for us, unless the address says otherwise.
+const SELECTION: Duration = Duration::from_secs(15);
+/// Connections at most, unless the address says otherwise: several readers and writers for each slot of a worker.
+const CONNECTIONS: u32 = 64;
+/// Documents of one answer, where documents are small.
+const ANSWER_DOCUMENTS: u32 = 10_000;
+
+/// An open connection. Cheap to clone: all clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Server {
+    client: Client,
+    place: String,
+    /// The database that the address names: only its collections are listed.
+    pub only: Option<String>,
+    pub limits: Limits,
+    /// Lists validators, index options and the like as they were given: only a real server does.
+    pub keeps_definitions: bool,
+    /// Gives back every value it takes as it was given.
+    pub keeps_values: bool,
+    read_concern: Option<Document>,
+    acknowledgment: WriteConcern,
+    write_concern: RawDocumentBuf,
+    selection: Option<SelectionCriteria>,
+}
+
+/// What a server takes at once, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Bytes of a document.
+    pub document: usize,
+    /// Documents in one write.
+    pub documents: usize,
+}
+
+/// The driver's own view of a connection holds its password.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.place).finish()
+    }
+}
+
+impl Server {
+    pub async fn connect(url: &EndpointUrl) -> Result<Self> {
+        let options = options(url).await?;
+        let (read_concern, write_concern) = (options.read_concern.clone(), options.write_concern.clone());
+        let (selection, only) = (options.selection_criteria.clone(), options.default_database.clone());
+        let place = url.to_string();
+        let client = Client::with_options(options).map_err(|error| fault::failed(&place, "connecting", &error))?;
+        let admin = client.database("admin");
+        let ask = |command: Document| admin.run_command(command).into_future();
+        // Some servers know only the older word.
+        let hello = match ask(doc! { "hello": 1 }).await {
+            Err(error) if fault::code(&error).is_some() => ask(doc! { "isMaster": 1 }).await,
+            answer => answer,
+        };
+        let hello = hello.map_err(|error| fault::failed(&place, "connecting", &error))?;
+        let build = ask(doc! { "buildInfo": 1 }).await.unwrap_or_default();
+        let replicated =
+            hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
+        let ferret = build.keys().any(|key| key.starts_with("ferretdb"));
+        let acknowledgment = acknowledgment(url, write_concern, replicated)?;
+        let concern = bson::serialize_to_document(&acknowledgment).map_err(|error| url.refused(error.to_string()))?;
+        Ok(Self {
+            // A database for credentials is not one to be read.
+            only: only.filter(|name| name != "admin"),
+            limits: Limits::of(&hello),
+            keeps_definitions: !ferret && (build.contains_key("storageEngines") || replicated),
+            keeps_values: !ferret,
+            read_concern: read_concern
+                .and_then(|concern| bson::serialize_to_document(&concern).ok())
+                .or_else(|| replicated.then(|| doc! { "level": "majority" })),
+            write_concern: RawDocumentBuf::try_from(&concern).map_err(|error| url.refused(error.to_string()))?,
+            acknowledgment,
+            selection,
+            client,
+            place,
+        })
+    }
+
+    /// Which deployment this is, without its password.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The same connection, whatever database its address names.
+    pub fn of_all_databases(self) -> Self {
+        Self { only: None, ..self }
+    }
+
+    pub fn database(&self, name: &str) -> Database {
+        self.client.database(name)
+    }
+
+    /// What writes wait for.
+    pub fn acknowledgment(&self) -> &WriteConcern {
+        &self.acknowledgment
+    }
+
+    /// The same, as commands say it.
+    pub fn write_concern(&self) -> &RawDocumentBuf {
+        &self.write_concern
+    }
+
+    /// What reads are told of how settled their answers must be.
+    pub fn read_concern(&self) -> Option<&Document> {
+        self.read_concern.as_ref()
+    }
+
+    /// From which members reads may be answered.
+    pub fn selection(&self) -> Option<SelectionCriteria> {
+        self.selection.clone()
+    }
+
+    /// Runs a command, with the driver's own error.
+    pub async fn run(&self, database: &str, command: Document) -> mongodb::error::Result<Document> {
+        self.database(database).run_command(command).await
+    }
+
+    /// Runs a command for which a failure is a failure of what is being done.
+    pub async fn command(&self, database: &str, command: Document, action: &str) -> Result<Document> {
+        self.run(database, command).await.map_err(|error| self.failed(action, &error))
+    }
+
+    pub fn failed(&self, action: &str, error: &mongodb::error::Error) -> EndpointError {
+        fault::failed(&self.place, action, error)
+    }
+
+    /// Whether it still answers, after a connection was cut.
+    pub async fn answers(&self) -> bool {
+        self.run("admin", doc! { "ping": 1 }).await.is_ok()
+    }
+}
+
+impl Limits {
+    fn of(hello: &Document) -> Self {
+        let number = |name: &str, least: usize, default: usize| {
+            let found = hello.get(name).and_then(|value| value.as_i64().or_else(|| value.as_i32().map(i64::from)));
+            found.and_then(|found| usize::try_from(found).ok()).filter(|found| *found >= least).unwrap_or(default)
+        };
+        Self {
+            document: number("maxBsonObjectSize", 1 << 20, 16 << 20),
+            documents: number("maxWriteBatchSize", 1, 1_000),
+        }
+    }
+}
+
+async fn options(url: &EndpointUrl) -> Result<ClientOptions> {
+    if url.scheme() == "mongodb+srv" && !cfg!(feature = "srv") {
+        return Err(url.refused("this build cannot look up mongodb+srv addresses; write mongodb:// with the hosts"));
+    }
+    let mut options = ClientOptions::parse(url.text()).await.map_err(|error| {
+        // What the driver says may repeat a part of a password that was not encoded.
+        let secret = url.text().contains('@');
+        url.refused(if secret {
+            "it is mongodb://USER:PASSWORD@HOST:PORT/?options, with %40 for @, %3A for :, %2F for /, %3F for ? and %25 for % in user and password".to_owned()
+        } else {
+            fault::said(&error).to_string()
+        })
+    })?;
+    options.app_name.get_or_insert_with(|| "capstan".into());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    Ok(options)
+}
+
+/// What a write waits for: what the address says, else a majority's journal, or the journal of the only server.
+fn acknowledgment(url: &EndpointUrl, given: Option<WriteConcern>, replicated: bool) -> Result<WriteConcern> {
+    let mut concern = given.unwrap_or_default();
+    if matches!(concern.w, Some(Acknowledgment::Nodes(0))) {
+        return Err(url.refused("option `w` is 0, and what is not acknowledged cannot be counted; leave it out"));
+    }
+    concern.w.get_or_insert(if replicated { Acknowledgment::Majority } else { Acknowledgment::Nodes(1) });
+    concern.journal.get_or_insert(true);
+    Ok(concern)
+}
+
+/// Answers that come as a cursor.
+impl Server {
+    /// Runs a command that answers with a cursor and shows each document of it.
+    pub async fn each(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        action: &str,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let failed = |error| self.failed(action, &error);
+        let database = self.database(database);
+        let mut asking = database.run_raw_cursor_command(command).batch_size(ANSWER_DOCUMENTS);
+        if let Some(selection) = self.selection() {
+            asking = asking.selection_criteria(selection);
+        }
+        let mut cursor = asking.batch().await.map_err(failed)?;
+        while let Some(answer) = cursor.next().await {
+            for document in answer.map_err(failed)?.doc_slices().map_err(failed)? {
+                if let Some(document) = document.ok().and_then(|value| value.as_document()) {
+                    see(document.as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The documents of an answer that is known to be small.
+    pub async fn gather(&self, database: &str, command: RawDocumentBuf, action: &str) -> Result<Vec<RawDocumentBuf>> {
+        let mut documents = Vec::new();
+        let keep = |document: &[u8]| documents.extend(RawDocumentBuf::from_bytes(document.to_vec()));
+        self.each(database, command, action, keep).await?;
+        Ok(documents)
+    }
+
+    /// How much a collection holds, as far as the server knows without looking.
+    pub async fn size(&self, database: &str, collection: &str) -> Result<Size> {
+        let number = |answer: &Document, name| {
+            let value = answer.get(name)?;
+            let number = value.as_i64().or_else(|| value.as_i32().map(i64::from)).or(value.as_f64().map(|n| n as i64));
+            number.and_then(|number| u64::try_from(number).ok())
+        };
+        let answer = match self.run(database, doc! { "collStats": collection }).await {
+            Ok(answer) if answer.contains_key("count") => Ok(answer),
+            _ => self.run(database, doc! { "count": collection }).await,
+        };
+        match answer {
+            Ok(answer) => Ok(Size {
+                documents: number(&answer, "count").or_else(|| number(&answer, "n")),
+                bytes: number(&answer, "size"),
+            }),
+            Err(error) if fault::code(&error).is_some() && fault::of(&error) != fault::Fault::Passing => {
+                Ok(Size::default())
+            }
+            Err(error) => Err(self.failed("counting", &error)),
+        }
+    }
+}
