@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::feed::Feed;
-use crate::handle::Handle;
+use crate::handle::{Handle, turn_away_all};
 use crate::housekeeping::{Housekeeping, Retention};
 use crate::message::Message;
 use crate::owner::{End, Owner, Parts};
@@ -11,7 +11,7 @@ use crate::settling::{self, Settled};
 use crate::status::{Role, Status};
 use capstan_ids::{Epoch, Moment, Position};
 use capstan_journal::{Commit, Durability, Journal};
-use crossbeam_channel::TrySendError;
+use crossbeam_channel::Receiver;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -113,7 +113,9 @@ impl Coordinator {
         status.set_role(Role::Leader);
         let feed = Arc::new(Feed::new(durable));
         let (sender, queue) = crossbeam_channel::bounded(options.queue);
-        let handle = Handle { queue: sender, status: Arc::clone(&status), feed: Arc::clone(&feed) };
+        let closing = Closing { status: Arc::clone(&status), feed: Arc::clone(&feed), rest: queue.clone() };
+        let handle =
+            Handle { queue: sender, rest: queue.clone(), status: Arc::clone(&status), feed: Arc::clone(&feed) };
         let housekeeping = Housekeeping::new(options.retention);
         let parts = Parts {
             recovered,
@@ -130,7 +132,12 @@ impl Coordinator {
         let (tell, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name("owner".into())
-            .spawn(move || drop(tell.send(Owner::new(parts).run())))
+            .spawn(move || {
+                let closing = closing;
+                let end = Owner::new(parts).run();
+                drop(closing);
+                drop(tell.send(end));
+            })
             .map_err(StartError::Thread)?;
         Ok((Self { handle: handle.clone(), ended }, handle))
     }
@@ -138,15 +145,11 @@ impl Coordinator {
     /// Finishes what is queued, writes the durable mark, and ends. What comes later is turned away.
     pub async fn stop(mut self) -> Result<(), EndError> {
         self.handle.status.begin_stopping();
-        let (reply, stopped) = oneshot::channel();
-        let mut message = Message::Stop { reply };
         // A full queue takes it too in a moment: nothing else comes into it any more.
-        while let Err(TrySendError::Full(refused)) = self.handle.queue.try_send(message) {
-            message = refused;
+        while self.handle.queue.try_send(Message::Stop).is_err() && !self.handle.status.is_closed() {
             tokio::time::sleep(STOP_PAUSE).await;
         }
-        // It may have ended by itself meanwhile: that is told below.
-        let _ = stopped.await;
+        // It may have ended by itself meanwhile: that is told here too.
         self.ended().await
     }
 
@@ -158,6 +161,25 @@ impl Coordinator {
             Ok(End::Broken(error)) => Err(EndError::Broken(error)),
             Err(_) => Err(EndError::Broken("the owner's thread panicked".into())),
         }
+    }
+}
+
+/// Closes the door behind an owner that has ended, be it by a panic: nobody may wait for it for ever.
+struct Closing {
+    status: Arc<Status>,
+    feed: Arc<Feed>,
+    rest: Receiver<Message>,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if self.status.role() == Role::Leader {
+            self.status.set_role(Role::Failed);
+        }
+        // In this order: whoever sends and does not see the end is seen below.
+        self.status.close();
+        turn_away_all(&self.rest, &self.status.why_gone());
+        self.feed.end();
     }
 }
 

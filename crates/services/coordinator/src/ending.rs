@@ -1,6 +1,7 @@
 //! What the owner does when it cannot go on as it was: reads its state again, stops, or tells everybody why not.
 
 use crate::failure::Failure;
+use crate::handle::turn_away_all;
 use crate::owner::{End, Owner};
 use crate::recovery;
 use crate::status::Role;
@@ -57,11 +58,6 @@ impl Owner {
             drop(waiter.reply.send(Err(why.clone())));
         }
         self.status.set_waiting(0);
-        for message in self.queue.try_iter() {
-            if let Some(stop) = message.turn_away(why) {
-                let _ = stop.send(());
-            }
-        }
-        self.feed.end();
+        turn_away_all(&self.queue, why);
     }
 }

@@ -9,7 +9,7 @@ use crate::watch::{Watch, WatchError};
 use capstan_ids::{Position, SessionName};
 use capstan_migration::{JobCommand, JobName};
 use capstan_work::{Acquire, Answer, Command, Rejection};
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub const COMMANDS_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) queue: Sender<Message>,
+    /// The queue's other end, for what came into it when nobody took anything from it any more.
+    pub(crate) rest: Receiver<Message>,
     pub(crate) status: Arc<Status>,
     pub(crate) feed: Arc<Feed>,
 }
@@ -95,10 +97,17 @@ impl Handle {
         if self.status.role() == Role::Stopping {
             return Err(Failure::Stopped);
         }
+        if self.status.is_closed() {
+            return Err(self.gone());
+        }
         match self.queue.try_send(message) {
-            // The queue keeps what comes after the owner's last look at it, for ever: nobody may wait for that.
-            Ok(()) if self.status.is_closed() => Err(self.gone()),
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // The queue keeps what comes after the owner's last look at it, for ever: nobody may wait for that.
+                if self.status.is_closed() {
+                    self.clear();
+                }
+                Ok(())
+            }
             Err(TrySendError::Full(_)) => {
                 self.status.overloaded.fetch_add(1, Ordering::Relaxed);
                 Err(Failure::Overloaded { retry_after: Duration::from_millis(100) })
@@ -109,11 +118,18 @@ impl Handle {
 
     /// Why nobody answers any more.
     pub(crate) fn gone(&self) -> Failure {
-        match self.status.role() {
-            Role::Failed => Failure::JournalBroken,
-            Role::Standby => Failure::NotLeader { leader: None },
-            Role::Starting | Role::Leader | Role::Stopping => Failure::Stopped,
-        }
+        self.status.why_gone()
+    }
+
+    fn clear(&self) {
+        turn_away_all(&self.rest, &self.gone());
+    }
+}
+
+/// Turns away everything in a queue.
+pub(crate) fn turn_away_all(queue: &Receiver<Message>, why: &Failure) {
+    for message in queue.try_iter() {
+        message.turn_away(why);
     }
 }
 

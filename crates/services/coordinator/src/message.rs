@@ -24,7 +24,7 @@ pub(crate) enum Message {
     Job { command: Box<JobCommand>, reply: oneshot::Sender<Result<JobName, Failure>> },
     Read(Look),
     ReadLog { from: Position, reply: oneshot::Sender<Result<Result<Log, JournalError>, Failure>> },
-    Stop { reply: oneshot::Sender<()> },
+    Stop,
 }
 
 /// An answer that waits for the flush.
@@ -33,7 +33,6 @@ pub(crate) enum Pending {
     Acquired(oneshot::Sender<Result<Acquired, Failure>>, Result<Acquired, Failure>),
     Job(oneshot::Sender<Result<JobName, Failure>>, Result<JobName, Failure>),
     Seen(Release),
-    Stopped(oneshot::Sender<()>),
 }
 
 impl Pending {
@@ -45,23 +44,22 @@ impl Pending {
             Self::Acquired(reply, outcome) => drop(reply.send(durable.and(outcome))),
             Self::Job(reply, outcome) => drop(reply.send(durable.and(outcome))),
             Self::Seen(release) => release(durable),
-            Self::Stopped(reply) => drop(reply.send(())),
         }
     }
 }
 
 impl Message {
-    /// Answers that it was not taken; what asked the owner to stop is handed back.
-    pub fn turn_away(self, why: &Failure) -> Option<oneshot::Sender<()>> {
+    /// Answers that it was not taken; true if it asked the owner to stop, which needs no answer.
+    pub fn turn_away(self, why: &Failure) -> bool {
         match self {
             Self::Commands { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Acquire { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Job { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Read(look) => look(Err(why.clone()))(Err(why.clone())),
             Self::ReadLog { reply, .. } => drop(reply.send(Err(why.clone()))),
-            Self::Stop { reply } => return Some(reply),
+            Self::Stop => return true,
         }
-        None
+        false
     }
 }
 

@@ -285,9 +285,8 @@ impl Owner {
                 drop(reply.send(Ok(self.journal.read(from))));
                 1
             }
-            Message::Stop { reply } => {
+            Message::Stop => {
                 self.stopping = true;
-                self.pending.push(Pending::Stopped(reply));
                 1
             }
         }
@@ -320,9 +319,10 @@ impl Owner {
                 self.status.bytes.fetch_add(self.commit.size() as u64, Ordering::Relaxed);
                 self.status.flushes.fetch_add(1, Ordering::Relaxed);
                 self.status.flush_micros.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-                self.answer(&Ok(()));
                 let (epoch, commit) = (self.epoch, &self.commit);
+                // Before the answers: who was answered and watches then begins behind what it was answered.
                 self.feed.publish(durable, || Recorded { position, epoch, commit: commit.clone() });
+                self.answer(&Ok(()));
                 None
             }
             Settled::Refused(refusal) => {

@@ -1,7 +1,7 @@
 //! Getting an answer out of a journal that has lost one.
 
 use crate::failure::Failure;
-use crate::message::{Message, Pending};
+use crate::message::Message;
 use crate::owner::Owner;
 use capstan_ids::{Epoch, Position};
 use capstan_journal::{Append, Commit, Journal, JournalError, Refusal};
@@ -51,22 +51,19 @@ pub(crate) fn settle(
     }
 }
 
-/// Tells whoever asks meanwhile that the journal is away.
-fn turn_away(queue: &Receiver<Message>, pending: &mut Vec<Pending>, stopping: &mut bool) {
-    for message in queue.try_iter() {
-        if let Some(stop) = message.turn_away(&Failure::Away { retry_after: PAUSE * 4 }) {
-            *stopping = true;
-            pending.push(Pending::Stopped(stop));
-        }
-    }
+/// Tells whoever asks meanwhile that the journal is away; true if somebody asked for a stop.
+fn turn_away(queue: &Receiver<Message>) -> bool {
+    let away = Failure::Away { retry_after: PAUSE * 4 };
+    // Every one of them is told, also those behind a stop.
+    queue.try_iter().filter_map(|message| message.turn_away(&away).then_some(())).count() > 0
 }
 
 impl Owner {
     /// Settles what became of this flush. Whoever asks for something meanwhile is sent away.
     pub(crate) fn settle(&mut self) -> Settled {
-        let Self { journal, commit, queue, pending, stopping, epoch, next, .. } = self;
+        let Self { journal, commit, queue, stopping, epoch, next, .. } = self;
         settle(journal.as_mut(), *epoch, *next, commit, || {
-            turn_away(queue, pending, stopping);
+            *stopping |= turn_away(queue);
             !*stopping
         })
     }

@@ -1,5 +1,6 @@
 //! What a server is doing, for health checks and metrics; read without asking the owner.
 
+use crate::failure::Failure;
 use capstan_ids::{Epoch, Position};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 
@@ -103,6 +104,15 @@ impl Status {
     pub(crate) fn is_closed(&self) -> bool {
         fence(Ordering::SeqCst);
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Why an owner that has ended answers nothing.
+    pub(crate) fn why_gone(&self) -> Failure {
+        match self.role() {
+            Role::Failed => Failure::JournalBroken,
+            Role::Standby => Failure::NotLeader { leader: None },
+            Role::Starting | Role::Leader | Role::Stopping => Failure::Stopped,
+        }
     }
 
     pub(crate) fn set_waiting(&self, waiters: u64) {

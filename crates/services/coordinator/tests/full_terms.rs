@@ -42,13 +42,8 @@ async fn a_lease_shortened_in_the_journal_and_lengthened_in_memory_has_its_full_
     let (coordinator, handle) = start(dir.path(), &clock);
     let (session, id) = (SessionName::new("shop").unwrap(), ItemId::new("orders/1").unwrap());
     let items = vec![NewItem::new(id.clone())];
-    let open = Command::OpenSession {
-        session: session.clone(),
-        policy: Policy::default(),
-        notes: None,
-        items,
-        gates: vec![],
-    };
+    let open =
+        Command::OpenSession { session: session.clone(), policy: Policy::default(), notes: None, items, gates: vec![] };
     handle.submit(open).await.unwrap();
     let Answer::Granted(grants) = acquire(&handle, "alice", Millis(5_000)).await else { panic!("there was work") };
     let renew = |checkpoint: Option<&str>, lease| Command::Renew {
