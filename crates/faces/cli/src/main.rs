@@ -6,6 +6,7 @@
 mod commands;
 mod context;
 mod failure;
+mod home;
 mod input;
 mod migration;
 mod output;

@@ -2,16 +2,13 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::home::{Home, state_folder};
 use crate::migration::{self, MigrationFlags, Progress, Report, Watched};
-use crate::station::{Addresses, Station};
+use crate::station::Addresses;
 use anyhow::Context as _;
 use capstan_client::{Client, Error, Job};
-use capstan_ids::WorkerId;
-use capstan_worker::{Options, Worker};
 use clap::Args;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
+use std::path::PathBuf;
 
 /// What to move, and where the work is kept.
 #[derive(Args, Debug)]
@@ -43,7 +40,7 @@ pub fn run(options: MigrateOptions, context: &Context) -> Result<(), Failure> {
             return migrate(&client, &options, context).await;
         }
         let data_dir = options.data_dir.clone().map_or_else(state_folder, Ok)?;
-        let home = Home::open(&data_dir, options.slots).await?;
+        let home = Home::open(&data_dir, &Addresses::free(), options.slots).await?;
         let outcome = migrate(&home.client, &options, context).await;
         home.close().await?;
         outcome
@@ -91,47 +88,4 @@ pub async fn report(job: &Job, context: &Context) -> Result<(), Failure> {
         context.out.text(&report.text())?;
     }
     if report.is_good() { Ok(()) } else { Err(Failure::Said(1)) }
-}
-
-/// A server and a worker in this process, on one data directory.
-struct Home {
-    client: Client,
-    station: Station,
-    shutdown: CancellationToken,
-    worker: tokio::task::JoinHandle<Result<(), capstan_worker::WorkerError>>,
-}
-
-impl Home {
-    async fn open(data_dir: &Path, slots: Option<usize>) -> Result<Self, Failure> {
-        std::fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
-        let station = Station::start(data_dir, &Addresses::free()).await?;
-        let client = Client::connect(station.url()).await?;
-        let id = WorkerId::new(format!("local-{}", std::process::id())).context("name the worker")?;
-        let mut options = Options::new(id);
-        options.spool = Some(format!("file:{}", data_dir.join("spool").display()));
-        options.dead_letters = Some(data_dir.join("dead-letters"));
-        options.slots = slots.unwrap_or(options.slots * 2).max(1);
-        let shutdown = CancellationToken::new();
-        let worker = Worker::new(Arc::new(station.handle.clone()), options);
-        let stop = shutdown.clone();
-        let worker = tokio::spawn(async move { worker.run(stop).await });
-        Ok(Self { client, station, shutdown, worker })
-    }
-
-    async fn close(self) -> Result<(), Failure> {
-        self.shutdown.cancel();
-        self.worker.await.context("the worker panicked")?.context("the worker failed")?;
-        self.station.stop().await.context("the server did not stop well")?;
-        Ok(())
-    }
-}
-
-/// Where work is kept that nobody gave a place to.
-fn state_folder() -> Result<PathBuf, Failure> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let folder = state.filter(|folder| folder.is_absolute()).or_else(home);
-    folder
-        .map(|folder| folder.join("capstan"))
-        .ok_or_else(|| Failure::Usage("there is no HOME; say where the work is kept with --data-dir".into()))
 }

@@ -2,7 +2,9 @@
 
 mod bench;
 mod completions;
+pub mod config;
 mod demo;
+mod dev;
 mod job;
 mod migrate;
 mod openapi;
@@ -31,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Run the control plane: work, migrations, REST and gRPC
     Server(server::ServerOptions),
+    /// Run everything in one process, on embedded defaults
+    Dev(dev::DevOptions),
     /// Do the work of jobs: plan, dump, restore, complete, verify
     Worker(worker::WorkerOptions),
     /// Watch a real migration from start to verified end, with a worker lost on the way
@@ -51,6 +55,9 @@ enum Command {
     /// Put a server under load and measure it
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// The configuration file: its default, and what is wrong with one
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsOptions),
     /// Print the OpenAPI document of this version
@@ -65,6 +72,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let context = Context::new(cli.options);
     match cli.command {
         Command::Server(options) => server::run(options),
+        Command::Dev(options) => dev::run(options),
         Command::Worker(options) => worker::run(options, &context),
         Command::Demo(options) => demo::run(options, &context),
         Command::Migrate(options) => migrate::run(*options, &context),
@@ -73,6 +81,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Work(command) => wait(work::run(command, &context)),
         Command::Status(options) => wait(status::run(options, &context)),
         Command::Bench(command) => bench::run(command, &context),
+        Command::Config(command) => config::run(command, &context),
         Command::Completions(options) => completions::run(&options, &context),
         Command::Openapi => openapi::run(&context),
         Command::Version => version::run(&context),

@@ -9,6 +9,8 @@ use crate::failure::Failure;
 use crate::station::{Addresses, Station};
 use capstan_coordinator::EndError;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// The journal failed: nobody guesses what is durable.
@@ -19,20 +21,31 @@ const FENCED: u8 = 21;
 /// Serves until it is told to stop.
 pub fn run(options: ServerOptions) -> Result<(), Failure> {
     let settings = Settings::from(options)?;
-    log_to_stderr(&settings)?;
+    log_to_stderr(&settings.log, settings.log_json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_until_stopped(settings))
 }
 
-fn log_to_stderr(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| Failure::Usage(format!("log filter: {error}")))?;
+/// Whether a configuration file is sound.
+pub fn check(file: &Path) -> Result<(), Failure> {
+    Settings::check(file)
+}
+
+/// Resolves when the process is told to stop.
+pub fn stop_signals() -> Result<CancellationToken, Failure> {
+    Ok(signals::listen()?)
+}
+
+/// Logs what the filter lets through.
+pub fn log_to_stderr(filter: &str, json: bool) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Usage(format!("log filter: {error}")))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // Somebody who embeds this has installed another already.
-    let _ = if settings.log_json { logs.json().try_init() } else { logs.try_init() };
+    let _ = if json { logs.json().try_init() } else { logs.try_init() };
     Ok(())
 }
 
@@ -51,6 +64,11 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
         () = stop.cancelled() => station.stop().await,
     };
     tracing::info!("stopped");
+    told(ended)
+}
+
+/// How a station ended, with an exit code for each way that is not well.
+pub fn told(ended: Result<(), EndError>) -> Result<(), Failure> {
     ended.map_err(|error| {
         eprintln!("error: {error}");
         Failure::Said(match error {
@@ -61,7 +79,7 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
 }
 
 /// The one line on stdout: scripts read the ports from it.
-fn announce(station: &Station) -> Result<(), Failure> {
+pub fn announce(station: &Station) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening http={} grpc={}", station.http, station.grpc)?;
     stdout.flush()?;

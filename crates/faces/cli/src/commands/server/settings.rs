@@ -6,7 +6,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be typed.
 #[derive(Args, Debug, Serialize)]
@@ -69,7 +69,7 @@ pub struct Settings {
 }
 
 /// The `[server]` table with its defaults.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     data_dir: Option<PathBuf>,
@@ -98,6 +98,13 @@ impl Default for Table {
 }
 
 impl Settings {
+    /// Whether a file is sound, whatever else is typed with it; all faults are told together.
+    pub fn check(file: &Path) -> Result<(), Failure> {
+        let table: Table =
+            extracted(Figment::from(Serialized::default("server", Table::default())).merge(Toml::file_exact(file)))?;
+        Table { data_dir: table.data_dir.clone().or_else(|| Some(".".into())), ..table }.lower().map(drop)
+    }
+
     /// Lowers what was typed to what is meant; all faults are told together.
     pub fn from(options: ServerOptions) -> Result<Self, Failure> {
         let mut figment = Figment::from(Serialized::default("server", Table::default()));
@@ -105,12 +112,15 @@ impl Settings {
             figment = figment.merge(Toml::file_exact(file));
         }
         figment = figment.merge(Env::prefixed("CAPSTAN__").split("__")).merge(Serialized::default("server", &options));
-        let table: Table = figment.extract_inner("server").map_err(|error| {
-            let faults: Vec<_> = error.into_iter().map(|fault| fault.to_string()).collect();
-            Failure::Usage(faults.join("\n       "))
-        })?;
-        table.lower()
+        extracted(figment)?.lower()
     }
+}
+
+fn extracted(figment: Figment) -> Result<Table, Failure> {
+    figment.extract_inner("server").map_err(|error| {
+        let faults: Vec<_> = error.into_iter().map(|fault| fault.to_string()).collect();
+        Failure::Usage(faults.join("\n       "))
+    })
 }
 
 impl Table {
@@ -195,6 +205,17 @@ mod tests {
         let message = fault(open(false));
         assert!(message.contains("--http 0.0.0.0:8000") && !message.contains("--grpc"), "{message}");
         assert!(Settings::from(open(true)).is_ok());
+    }
+
+    #[test]
+    fn the_printed_file_says_the_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, crate::commands::config::DEFAULT).unwrap();
+
+        let table = extracted(Figment::from(Toml::file_exact(file.path()))).unwrap();
+
+        assert_eq!(table, Table { log: "info".into(), ..Table::default() });
+        Settings::check(file.path()).unwrap();
     }
 
     #[test]
