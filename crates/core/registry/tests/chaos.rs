@@ -107,7 +107,7 @@ impl Life {
         let by = [1, 300, 999, 1_000, 5_000, 61_000, 100_000][step[1] as usize % 7];
         self.world.now.monotonic = self.world.now.monotonic + Millis(by);
         self.world.now.wall = self.world.now.wall + Millis(by);
-        if step[2] % 8 == 0 {
+        if step[2].is_multiple_of(8) {
             self.world.now.wall.0 += i64::from(step[3] as i8) * 1_000_000;
         }
         while self.world.registry.is_due(self.world.now) {
