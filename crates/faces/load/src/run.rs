@@ -104,8 +104,7 @@ pub async fn run(plan: &Plan, mut show: impl FnMut(Row)) -> Result<(), LoadError
             Transport::Grpc => grpc::run(plan, case, &ground, window).await,
             Transport::Stream => stream::run(plan, case, &ground, window).await,
         };
-        let gone =
-            setup.delete_session(DeleteSessionRequest { session: ground.session.clone(), ..Default::default() }).await;
+        let gone = setup.delete_session(DeleteSessionRequest { session: ground.session.clone() }).await;
         let tally = tally?;
         gone.map_err(|status| LoadError::Preparation { case: case.name(), status })?;
         if tally.done == 0 {

@@ -130,7 +130,7 @@ impl Client {
         }
         let mut renewed = 0;
         for leases in self.held.chunks_mut(1_000) {
-            let renewals = leases.iter_mut().map(|lease| renewal(lease)).collect();
+            let renewals = leases.iter_mut().map(renewal).collect();
             let outcomes = self.work.renew_many(RenewManyRequest { renewals }).await?.into_inner().outcomes;
             renewed += outcomes
                 .iter()

@@ -116,8 +116,11 @@ impl Client {
                     Some(held) => held,
                     None => self.acquire().await?,
                 };
-                self.body =
-                    format!("{{\"complete\":{{\"token\":{}}},\"acquire\":{{\"worker_id\":\"{}\"}}}}", held.token, self.worker).into_bytes();
+                self.body = format!(
+                    "{{\"complete\":{{\"token\":{}}},\"acquire\":{{\"worker_id\":\"{}\"}}}}",
+                    held.token, self.worker
+                )
+                .into_bytes();
                 let range = self.ask("POST", &format!("/items/{}/complete-and-acquire", held.id)).await?;
                 self.held = granted(&self.received[range])?;
                 Ok(1)
