@@ -24,7 +24,7 @@ struct Printed {
     arguments: &'static [&'static str],
 }
 
-const PRINTED: &[Printed] = &[];
+const PRINTED: &[Printed] = &[Printed { file: "docs/openapi.json", arguments: &["openapi"] }];
 
 #[derive(Args)]
 pub struct Options {
