@@ -36,10 +36,19 @@ pub fn install(services: &[Service]) -> Vec<Service> {
     if wanted.is_empty() {
         return wanted;
     }
-    let packages = wanted.iter().map(|service| package(*service)).collect::<Vec<_>>();
-    println!("setup: installing {}", packages.join(", "));
-    if let Err(why) = apt(&packages) {
-        eprintln!("setup: cannot install {}: {why:#}", packages.join(", "));
+    let packages = wanted.iter().filter_map(|service| package(*service)).collect::<Vec<_>>();
+    if !packages.is_empty() {
+        println!("setup: installing {}", packages.join(", "));
+        if let Err(why) = apt(&packages) {
+            eprintln!("setup: cannot install {}: {why:#}", packages.join(", "));
+        }
+    }
+    // After the packages: one of these stores in another.
+    for service in wanted.iter().filter(|service| package(**service).is_none()) {
+        println!("setup: building {service}");
+        if let Err(why) = service.build() {
+            eprintln!("setup: cannot build {service}: {why:#}");
+        }
     }
     missing(services)
 }
@@ -48,12 +57,13 @@ fn missing(services: &[Service]) -> Vec<Service> {
     services.iter().copied().filter(|service| service.program().is_none()).collect()
 }
 
-/// The Debian package that a server comes in.
-fn package(service: Service) -> &'static str {
+/// The Debian package that a server comes in; none for those that are built.
+fn package(service: Service) -> Option<&'static str> {
     match service {
-        Service::Redis => "redis-server",
-        Service::Postgres => "postgresql",
-        Service::Beanstalkd => "beanstalkd",
+        Service::Redis => Some("redis-server"),
+        Service::Postgres => Some("postgresql"),
+        Service::Beanstalkd => Some("beanstalkd"),
+        Service::Mongo | Service::Ferret => None,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use super::process::Record;
-use super::{ALL, Durability, Place, READY_MAX, Service, free_port, new_folder};
+use super::{ALL, BESIDE, Durability, Place, READY_MAX, Service, free_port, new_folder};
 
 #[derive(Subcommand)]
 pub enum Action {
@@ -42,13 +42,21 @@ pub fn run(action: &Action) -> Result<()> {
         }
         Action::Stop { dir } => {
             let record = Record::read(dir)?.with_context(|| format!("no server was started in {}", dir.display()))?;
-            if record.is_alive() {
-                record.stop(READY_MAX)?;
-                println!("stopped {} {} pid={}", record.name, record.url, record.pid);
-            } else {
-                println!("{} pid={} had ended already", record.name, record.pid);
+            stop(&record)?;
+            if let Some(beside) = Record::read(&dir.join(BESIDE))? {
+                stop(&beside)?;
             }
         }
+    }
+    Ok(())
+}
+
+fn stop(record: &Record) -> Result<()> {
+    if record.is_alive() {
+        record.stop(READY_MAX)?;
+        println!("stopped {} {} pid={}", record.name, record.url, record.pid);
+    } else {
+        println!("{} pid={} had ended already", record.name, record.pid);
     }
     Ok(())
 }

@@ -8,7 +8,10 @@
 //! in [`crate::setup`].
 
 mod beanstalkd;
+mod built;
 mod command;
+mod ferret;
+mod mongo;
 mod postgres;
 mod process;
 mod redis;
@@ -26,9 +29,11 @@ pub use command::{Action, run};
 
 /// How long a server may take until it answers.
 const READY_MAX: Duration = Duration::from_secs(60);
+/// Where in a server's folder the server lies that it stores in.
+const BESIDE: &str = "beside";
 
 /// Every server that can be started, in the order in which they are listed.
-pub const ALL: [Service; 3] = [Service::Redis, Service::Postgres, Service::Beanstalkd];
+pub const ALL: [Service; 5] = [Service::Redis, Service::Postgres, Service::Beanstalkd, Service::Mongo, Service::Ferret];
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -36,6 +41,8 @@ pub enum Service {
     Redis,
     Postgres,
     Beanstalkd,
+    Mongo,
+    Ferret,
 }
 
 /// When a server flushes what it was told to its disk.
@@ -66,6 +73,8 @@ pub struct Running {
     pub pid: u32,
     /// The process, where this process is its parent and will wait for it.
     child: Option<Child>,
+    /// The server that this one stores in, stopped after it.
+    beside: Option<Box<Running>>,
 }
 
 impl Service {
@@ -75,6 +84,8 @@ impl Service {
             Self::Redis => "redis",
             Self::Postgres => "postgres",
             Self::Beanstalkd => "beanstalkd",
+            Self::Mongo => "mongo",
+            Self::Ferret => "ferret",
         }
     }
 
@@ -84,6 +95,8 @@ impl Service {
             Self::Redis => "for tests; peer of the work benchmark (streams)",
             Self::Postgres => "for tests; peer of the work benchmark (SKIP LOCKED)",
             Self::Beanstalkd => "peer of the work benchmark",
+            Self::Mongo => "for tests; speaks MongoDB, from memory (mongo-java-server)",
+            Self::Ferret => "for tests; speaks MongoDB, from a PostgreSQL of its own (FerretDB)",
         }
     }
 
@@ -93,6 +106,8 @@ impl Service {
             Self::Redis => on_path("redis-server"),
             Self::Postgres => postgres::program("postgres"),
             Self::Beanstalkd => on_path("beanstalkd"),
+            Self::Mongo => mongo::program(),
+            Self::Ferret => ferret::program(),
         }
     }
 
@@ -101,15 +116,39 @@ impl Service {
             Self::Redis => format!("redis://127.0.0.1:{port}"),
             Self::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
             Self::Beanstalkd => format!("beanstalk://127.0.0.1:{port}"),
+            Self::Mongo | Self::Ferret => format!("mongodb://127.0.0.1:{port}"),
+        }
+    }
+
+    /// Makes it from our sources and what a package registry has, where no package brings it as a program.
+    pub fn build(self) -> Result<()> {
+        match self {
+            Self::Mongo => mongo::build(),
+            Self::Ferret => ferret::build(),
+            Self::Redis | Self::Postgres | Self::Beanstalkd => Ok(()),
+        }
+    }
+
+    /// Starts what it stores in.
+    fn start_beside(self, place: &Place, detached: bool) -> Result<Option<Box<Running>>> {
+        match self {
+            Self::Ferret => {
+                let folder = place.folder.join(BESIDE);
+                let place = Place { folder, port: free_port()?, durability: place.durability };
+                Ok(Some(Box::new(Self::Postgres.start(&place, detached)?)))
+            }
+            Self::Redis | Self::Postgres | Self::Beanstalkd | Self::Mongo => Ok(None),
         }
     }
 
     /// Writes what it needs into its folder, and says how it is run.
-    fn prepare(self, program: &Path, place: &Place) -> Result<Command> {
+    fn prepare(self, program: &Path, place: &Place, beside: &str) -> Result<Command> {
         match self {
             Self::Redis => Ok(redis::command(program, place)),
             Self::Postgres => postgres::prepare(program, place),
             Self::Beanstalkd => Ok(beanstalkd::command(program, place)),
+            Self::Mongo => mongo::command(program, place),
+            Self::Ferret => Ok(ferret::command(program, place, beside)),
         }
     }
 
@@ -118,6 +157,7 @@ impl Service {
             Self::Redis => redis::answers(port),
             Self::Postgres => postgres::answers(port),
             Self::Beanstalkd => beanstalkd::answers(port),
+            Self::Mongo | Self::Ferret => mongo::answers(port),
         }
     }
 
@@ -133,7 +173,8 @@ impl Service {
             bail!("{} is in use by process {}; stop it first or take another folder", folder.display(), record.pid);
         }
         let place = Place { folder, ..*place };
-        let mut command = self.prepare(&program, &place)?;
+        let beside = self.start_beside(&place, detached)?;
+        let mut command = self.prepare(&program, &place, beside.as_ref().map_or("", |beside| &beside.url))?;
         let mut child = process::spawn(&mut command, &place.folder, detached)?;
         let pid = child.id();
         let url = self.url(place.port);
@@ -145,7 +186,7 @@ impl Service {
                 error.context(format!("{self} did not start on port {}; the end of its log:\n{log}", place.port))
             );
         }
-        Ok(Running { service: self, folder: place.folder, url, pid, child: Some(child) })
+        Ok(Running { service: self, folder: place.folder, url, pid, child: Some(child), beside })
     }
 }
 
@@ -164,6 +205,9 @@ impl Running {
     /// Leaves the server running when this value goes.
     pub fn leave(mut self) {
         self.child = None;
+        if let Some(beside) = self.beside.take() {
+            beside.leave();
+        }
     }
 
     fn stop_child(&mut self) -> Result<()> {

@@ -24,8 +24,12 @@ use skipped::Skipped;
 use transcript::Transcript;
 
 /// The servers that tests are run against, with the variable that tells a test where its server is.
-const SERVERS: [(Service, &str); 2] =
-    [(Service::Redis, "CAPSTAN_TEST_REDIS_URL"), (Service::Postgres, "CAPSTAN_TEST_POSTGRES_URL")];
+const SERVERS: [(Service, &str); 4] = [
+    (Service::Redis, "CAPSTAN_TEST_REDIS_URL"),
+    (Service::Postgres, "CAPSTAN_TEST_POSTGRES_URL"),
+    (Service::Mongo, "CAPSTAN_TEST_MONGO_URL"),
+    (Service::Ferret, "CAPSTAN_TEST_FERRET_URL"),
+];
 
 #[derive(Args)]
 pub struct Options {
