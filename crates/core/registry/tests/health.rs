@@ -182,3 +182,32 @@ fn rules_out_of_range_are_refused_whole() {
         assert_eq!(world.registry.rules(), &Rules::default());
     }
 }
+
+#[test]
+fn a_late_tick_does_not_mark_as_stale_what_has_just_ended() {
+    let mut world = World::running(&["p1"]);
+    world.ask(saying("p1", PipelineStatus::Running, 1, 0));
+    world.ask(saying("p1", PipelineStatus::Stopped, 2, 0));
+    let before = world.events_of("p1").len();
+
+    world.now.monotonic = world.now.monotonic + secs(500);
+    world.settle();
+
+    assert_eq!(world.events_of("p1")[before..], ["PipelineStatusUpdated"]);
+    assert_eq!((world.pipeline("p1").status, world.system().stale), (PipelineStatus::Stopped, 0));
+}
+
+#[test]
+fn a_late_tick_releases_once_what_has_run_out_and_leaves() {
+    let mut world = World::running(&["p1"]);
+    world.ask(Command::ChangeRules(RulesChange { keep_ended: Some(secs(30)), ..RulesChange::default() }));
+    world.reserve(Reserve { ttl: secs(10), ..reserving("p1", 10.0, 10) }).unwrap();
+    world.ask(saying("p1", PipelineStatus::Stopped, 2, 0));
+    let before = world.events_of("p1").len();
+
+    world.now.monotonic = world.now.monotonic + secs(500);
+    world.now.wall = world.now.wall + secs(500);
+    world.settle();
+
+    assert_eq!(world.events_of("p1")[before..], ["Released", "PipelineUnregistered"]);
+}

@@ -4,7 +4,7 @@
 
 mod world;
 
-use capstan_ids::{Millis, Moment, Monotonic};
+use capstan_ids::{Millis, Moment};
 use capstan_registry::*;
 use world::*;
 
@@ -225,13 +225,25 @@ fn a_wall_clock_that_goes_back_charges_no_time_twice() {
     let mut world = World::running(&["p1"]);
     world.ask(using("p1", 100.0, 0));
     world.pass(secs(60));
-    world.ask(using("p1", 99.0, 0));
-    let before = world.pipeline("p1").cost.cpu_seconds();
+    world.ask(using("p1", 100.0, 1));
 
     world.now.wall.0 -= 30_000_000;
-    world.ask(using("p1", 100.0, 0));
-    world.now.monotonic = Monotonic(world.now.monotonic.0 + 1_000);
-    world.ask(using("p1", 99.0, 0));
+    world.now.monotonic = world.now.monotonic + secs(1);
+    assert_eq!(world.report(using("p1", 100.0, 2)), Reported::Recorded);
+    world.pass(secs(40));
+    world.ask(using("p1", 100.0, 3));
 
-    assert_eq!((before, world.pipeline("p1").cost.cpu_seconds()), (60.0, 60.0));
+    assert_eq!(world.pipeline("p1").cost.cpu_seconds(), 70.0, "by the wall clock, 70 seconds have been seen");
+}
+
+#[test]
+fn parts_of_a_millisecond_are_charged_in_the_end() {
+    let mut world = World::running(&["p1"]);
+    world.ask(using("p1", 100.0, 0));
+    for n in 1..=10 {
+        world.now.monotonic = world.now.monotonic + secs(1);
+        world.now.wall.0 += 1_000_900;
+        assert_eq!(world.report(using("p1", 100.0, n)), Reported::Recorded);
+    }
+    assert_eq!(world.pipeline("p1").cost.cpu_seconds(), 10.009);
 }
