@@ -4,11 +4,16 @@ use crate::failure::Failure;
 use crate::station::{Addresses, Station};
 use anyhow::Context as _;
 use capstan_client::Client;
+use capstan_coordinator::{COMMANDS_MAX, Handle};
 use capstan_ids::WorkerId;
+use capstan_work::{Command, Holder};
 use capstan_worker::{Options, Worker};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// Workers that live in a server's own process are called so.
+const LOCAL: &str = "local-";
 
 /// A server and a worker in this process, on one data directory.
 pub struct Home {
@@ -25,8 +30,9 @@ impl Home {
     pub async fn open(data_dir: &Path, addresses: &Addresses, slots: Option<usize>) -> Result<Self, Failure> {
         std::fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
         let station = Station::start(data_dir, addresses).await?;
+        give_back_what_the_dead_hold(&station.handle).await?;
         let client = Client::connect(station.url()).await?;
-        let id = WorkerId::new(format!("local-{}", std::process::id())).context("name the worker")?;
+        let id = WorkerId::new(format!("{LOCAL}{}", std::process::id())).context("name the worker")?;
         let mut options = Options::new(id);
         options.spool = Some(format!("file:{}", data_dir.join("spool").display()));
         options.dead_letters = Some(data_dir.join("dead-letters"));
@@ -45,6 +51,35 @@ impl Home {
         self.station.stop().await.context("the server did not stop well")?;
         Ok(())
     }
+}
+
+/// Releases the leases of workers that lived in a process with an earlier server on this data directory.
+///
+/// That process is gone, for the journal is locked by this one: nobody who counts on these leases is left, and waiting
+/// for them to run out would only be waiting.
+async fn give_back_what_the_dead_hold(handle: &Handle) -> Result<(), Failure> {
+    let workers = handle.read(|state| state.work.workers(None)).await.context("look at the workers")?;
+    let held = workers.into_iter().filter(|worker| worker.worker.as_str().starts_with(LOCAL)).flat_map(|worker| {
+        let session = worker.session;
+        worker.holds.into_iter().map(move |(item, token, _)| Command::Release {
+            session: session.clone(),
+            item,
+            holder: Holder::Token(token),
+            progress: None,
+            checkpoint: None,
+        })
+    });
+    let releases: Vec<Command> = held.collect();
+    for releases in releases.chunks(COMMANDS_MAX) {
+        let outcomes = handle.submit_many(releases.to_vec()).await.context("give back leases")?;
+        for outcome in outcomes {
+            // One that is over by itself needs no giving back.
+            if let Err(rejection) = outcome {
+                tracing::debug!(%rejection, "a lease was over already");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Where work is kept that nobody gave a place to.

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::migration::{Progress, Report, Snapshot};
+use crate::migration::{Progress, Snapshot};
 use crate::station::{Addresses, Station};
 use anyhow::Context as _;
 use capstan_client::{Client, Job, v1};
@@ -179,14 +179,8 @@ async fn migrate(
     outcome.map_err(|_| {
         Failure::Failed(anyhow::anyhow!("the migration did not end within {} minutes", LIMIT.as_secs() / 60))
     })??;
-    let text = job.report().await?;
-    let report = Report::parse(&text)?;
-    if context.out.is_json() {
-        context.out.text(&format!("{text}\n"))?;
-    } else {
-        context.out.text(&format!("\n{}", report.text()))?;
-    }
-    if report.is_good() { Ok(()) } else { Err(Failure::Said(1)) }
+    eprintln!();
+    super::migrate::report(&job, context).await
 }
 
 async fn shorten_leases(client: &Client) -> Result<(), Failure> {

@@ -82,10 +82,8 @@ async fn migrate(client: &Client, options: &MigrateOptions, context: &Context) -
 pub async fn report(job: &Job, context: &Context) -> Result<(), Failure> {
     let text = job.report().await?;
     let report = Report::parse(&text)?;
-    if context.out.is_json() {
-        context.out.text(&format!("{text}\n"))?;
-    } else {
-        context.out.text(&report.text())?;
-    }
-    if report.is_good() { Ok(()) } else { Err(Failure::Said(1)) }
+    let shown = if context.out.is_json() { format!("{text}\n") } else { report.text() };
+    let printed = context.out.text(&shown);
+    // How it ended is told even where nobody reads along any more.
+    if report.is_good() { printed } else { Err(Failure::Said(1)) }
 }

@@ -5,7 +5,7 @@ use capstan_client::v1;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Without a terminal a line is enough every so often.
@@ -139,7 +139,8 @@ impl Progress {
                 })
                 .to_string();
                 if line != *said {
-                    println!("{line}");
+                    // Whoever read along may have gone away; the migration goes on.
+                    let _ = writeln!(std::io::stdout(), "{line}");
                     *said = line;
                 }
             }
