@@ -4,6 +4,7 @@ use capstan_proofs::{churn, kills, million, server, worker_lost};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(about = "Long proofs: real processes, real kills, and a judge of what the clients saw.")]
@@ -28,7 +29,19 @@ enum Proof {
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     server::build_program()?;
-    let is_good = match arguments.proof {
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Dropping a proof kills what it has started.
+    let is_good = tokio::select! {
+        is_good = prove(arguments.proof) => is_good?,
+        _ = terminated.recv() => anyhow::bail!("told to end"),
+        interrupted = tokio::signal::ctrl_c() => anyhow::bail!("interrupted{}", interrupted.map_or_else(|error| format!(": {error}"), |()| String::new())),
+    };
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a proof; whether it holds.
+async fn prove(proof: Proof) -> anyhow::Result<bool> {
+    Ok(match proof {
         Proof::Kills(options) => {
             let report = kills::run(&options, true).await?;
             print!("{}", report.table());
@@ -49,8 +62,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             let figures = worker_lost::run(&options).await?;
             tell(options.json, &figures, &figures.table())?
         }
-    };
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 /// Prints figures; a measurement that ended is a good one.
