@@ -72,7 +72,7 @@ impl Server {
         let replicated =
             hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
         let ferret = build.keys().any(|key| key.starts_with("ferretdb"));
-        let acknowledgment = acknowledgment(url, write_concern, replicated)?;
+        let acknowledgment = acknowledgment(write_concern, replicated);
         let concern = bson::serialize_to_document(&acknowledgment).map_err(|error| url.refused(error.to_string()))?;
         Ok(Self {
             // A database for credentials is not one to be read.
@@ -171,6 +171,9 @@ async fn options(url: &EndpointUrl) -> Result<ClientOptions> {
             fault::said(&error).to_string()
         })
     })?;
+    if options.write_concern.as_ref().is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0))) {
+        return Err(url.refused("option `w` is 0, and what is not acknowledged cannot be counted; leave it out"));
+    }
     options.app_name.get_or_insert_with(|| "capstan".into());
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.max_pool_size.get_or_insert(CONNECTIONS);
@@ -178,14 +181,11 @@ async fn options(url: &EndpointUrl) -> Result<ClientOptions> {
 }
 
 /// What a write waits for: what the address says, else a majority's journal, or the journal of the only server.
-fn acknowledgment(url: &EndpointUrl, given: Option<WriteConcern>, replicated: bool) -> Result<WriteConcern> {
+fn acknowledgment(given: Option<WriteConcern>, replicated: bool) -> WriteConcern {
     let mut concern = given.unwrap_or_default();
-    if matches!(concern.w, Some(Acknowledgment::Nodes(0))) {
-        return Err(url.refused("option `w` is 0, and what is not acknowledged cannot be counted; leave it out"));
-    }
     concern.w.get_or_insert(if replicated { Acknowledgment::Majority } else { Acknowledgment::Nodes(1) });
     concern.journal.get_or_insert(true);
-    Ok(concern)
+    concern
 }
 
 /// Answers that come as a cursor.
@@ -244,5 +244,65 @@ impl Server {
             }
             Err(error) => Err(self.failed("counting", &error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capstan_endpoint::ErrorClass;
+
+    fn url(text: &str) -> EndpointUrl {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_user_and_password_of_special_characters_arrive_as_they_are_meant() {
+        let options =
+            options(&url("mongodb://ann%40x:p%40s%3As%2F%25%3F%23@h1:1,h2/shop?authSource=admin")).await.unwrap();
+
+        let credential = options.credential.unwrap();
+        assert_eq!(credential.username.as_deref(), Some("ann@x"));
+        assert_eq!(credential.password.as_deref(), Some("p@s:s/%?#"));
+        assert_eq!((options.hosts.len(), options.default_database.as_deref()), (2, Some("shop")));
+    }
+
+    #[tokio::test]
+    async fn no_error_and_no_debug_output_shows_a_password() {
+        for text in [
+            "mongodb://ann:hu/nter@2@host",
+            "mongodb://ann:hunter%zz@host",
+            "mongodb://ann:hunter%40@host:port",
+            "mongodb://ann:hunter@127.0.0.1:1/?serverSelectionTimeoutMS=50",
+            "mongodb://ann:hunter@127.0.0.1:1/?w=0",
+        ] {
+            let error = Server::connect(&url(text)).await.unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("nter"), "{shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_may_come_and_an_address_that_is_none_does_not() {
+        let gone = Server::connect(&url("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")).await.unwrap_err();
+        let wrong = Server::connect(&url("mongodb://host/?w=0")).await.unwrap_err();
+
+        assert_eq!((gone.class(), wrong.class()), (ErrorClass::Transient, ErrorClass::Permanent));
+    }
+
+    #[test]
+    fn writes_wait_for_a_majority_and_its_journal_unless_the_address_says_otherwise() {
+        let said = |given, replicated| bson::serialize_to_document(&acknowledgment(given, replicated)).unwrap();
+        assert_eq!(said(None, true), doc! { "w": "majority", "j": true });
+        assert_eq!(said(None, false), doc! { "w": 1, "j": true });
+        let given = WriteConcern::builder().w(Acknowledgment::Nodes(2)).journal(false).build();
+        assert_eq!(said(Some(given), true), doc! { "w": 2, "j": false });
+    }
+
+    #[test]
+    fn limits_that_a_server_does_not_state_are_the_smallest_there_are() {
+        let stated = doc! { "maxBsonObjectSize": 20_000_000, "maxWriteBatchSize": 500_i64 };
+        assert_eq!(Limits::of(&stated), Limits { document: 20_000_000, documents: 500 });
+        assert_eq!(Limits::of(&doc! { "maxWriteBatchSize": 0 }), Limits { document: 16 << 20, documents: 1_000 });
     }
 }

@@ -1,0 +1,164 @@
+//! Ranges of an index cover any `_id`s exactly once, wherever reading stops and goes on.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+mod indexed;
+
+use bson::{Bson, Document, doc};
+use capstan_endpoint::{Adapter, Cursor, Namespace, Source, SplitTarget, Unit};
+use capstan_mongodb::MongoAdapter;
+use proptest::prelude::*;
+
+use indexed::{Indexed, compare};
+
+/// Values of every type, the hard ones of each among them.
+fn id() -> impl Strategy<Value = Bson> {
+    let plain = prop_oneof![
+        4 => (-50i32..50).prop_map(Bson::Int32),
+        2 => (-50i64..50).prop_map(|n| Bson::Int64(n << 40)),
+        2 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(-0.0), -50.0..50.0].prop_map(Bson::Double),
+        1 => "-?[1-9]{1,3}(\\.5)?".prop_map(|text| Bson::Decimal128(text.parse().unwrap())),
+        4 => prop_oneof!["", "BsonNull", "BsonMaxKey", "[a-cA-C]{0,4}", "[\u{e000}\u{10000}é]{1,2}", "x{900,1500}"].prop_map(Bson::String),
+        2 => any::<[u8; 12]>().prop_map(|bytes| Bson::ObjectId(bson::oid::ObjectId::from_bytes(bytes))),
+        1 => any::<bool>().prop_map(Bson::Boolean),
+        1 => any::<i64>().prop_map(|time| Bson::DateTime(bson::DateTime::from_millis(time))),
+        1 => any::<(u32, u32)>().prop_map(|(time, increment)| Bson::Timestamp(bson::Timestamp { time, increment })),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(subtype, bytes)| {
+            Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::from(subtype), bytes })
+        }),
+        1 => prop_oneof![Just(Bson::Null), Just(Bson::MinKey), Just(Bson::MaxKey)],
+        1 => "[a-c]{0,2}".prop_map(Bson::JavaScriptCode),
+    ];
+    plain.prop_recursive(2, 8, 3, |inner| {
+        prop::collection::vec(("[ab$]{1,2}", inner), 0..3)
+            .prop_map(|fields| Bson::Document(fields.into_iter().collect()))
+    })
+}
+
+async fn documents(
+    source: &dyn Source,
+    unit: &Unit,
+    range: &capstan_endpoint::Range,
+    from: Option<&Cursor>,
+) -> Vec<(Vec<Document>, Cursor)> {
+    let mut reader = source.read(unit, range, from).await.unwrap();
+    let mut batches = Vec::new();
+    while let Some(batch) = reader.next().await.unwrap() {
+        let documents = batch.iter().map(|bytes| Document::from_reader(bytes).unwrap()).collect();
+        batches.push((documents, serde_json::from_str(&batch.cursor.0.to_string()).unwrap()));
+    }
+    batches
+}
+
+fn ids(batches: &[(Vec<Document>, Cursor)]) -> Vec<Bson> {
+    batches.iter().flat_map(|(documents, _)| documents).map(|document| document.get("_id").unwrap().clone()).collect()
+}
+
+fn same(one: &[Bson], other: &[Bson]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| compare(one, other).is_eq())
+}
+
+fn unit() -> Unit {
+    Unit::collection(Namespace::new("a", "b"))
+}
+
+/// Splits, reads every range whole, and compares with what the server holds, in its order.
+async fn covered(values: Vec<Bson>, target: SplitTarget, samples: bool) -> Result<(), TestCaseError> {
+    let (url, server) = Indexed::serve(values, samples, usize::MAX).await;
+    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let chunks = source.split(&unit(), &target).await.unwrap();
+    prop_assert!(chunks.len() <= target.chunks_max.max(1) as usize);
+    let mut all = Vec::new();
+    for chunk in &chunks {
+        prop_assert!(chunk.range.0.to_string().len() <= 16 << 10);
+        all.extend(ids(&documents(&*source, &unit(), &chunk.range, None).await));
+    }
+    prop_assert!(same(&all, &server.ids), "{} of {} in {} ranges", all.len(), server.ids.len(), chunks.len());
+    if server.ids.len() as u64 >= target.documents * 4 && target.chunks_max > 4 && target.documents > 0 {
+        prop_assert!(chunks.len() > 1, "nothing was cut");
+    }
+    Ok(())
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn ranges_of_an_index_cover_any_ids_exactly_once(
+        values in prop::collection::vec(id(), 0..120),
+        documents in 0u64..40,
+        chunks_max in 1u32..30,
+        samples in any::<bool>(),
+    ) {
+        let target = SplitTarget { documents, bytes: u64::MAX, chunks_max };
+        runtime().block_on(covered(values, target, samples))?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_goes_on_behind_any_batch_also_where_ids_are_too_long_for_a_cursor() {
+    let mut values: Vec<Bson> = (0..2_500).map(Bson::Int32).collect();
+    values.extend((0..1_200).map(|n| Bson::String(format!("{n:05}{}", "x".repeat(2_000)))));
+    let (url, _server) = Indexed::serve(values, true, usize::MAX).await;
+    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let chunks =
+        source.split(&unit(), &SplitTarget { documents: 2_000, bytes: u64::MAX, chunks_max: 2 }).await.unwrap();
+    let mut looked_at = 0;
+    for chunk in &chunks {
+        let whole = documents(&*source, &unit(), &chunk.range, None).await;
+        for (at, (_, cursor)) in whole.iter().enumerate() {
+            assert!(cursor.0.to_string().len() <= 1_024);
+            let rest = documents(&*source, &unit(), &chunk.range, Some(cursor)).await;
+            assert!(same(&ids(&rest), &ids(&whole[at + 1..])), "behind batch {at} of {}", chunk.range.0);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_cursor_is_gone_on_with_behind_what_was_given() {
+    let values: Vec<Bson> = (0..5_500).map(Bson::Int32).collect();
+    let (url, server) = Indexed::serve(values, true, 2).await;
+    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let chunks =
+        source.split(&unit(), &SplitTarget { documents: 10_000, bytes: u64::MAX, chunks_max: 1 }).await.unwrap();
+
+    let read = ids(&documents(&*source, &unit(), &chunks[0].range, None).await);
+
+    assert!(same(&read, &server.ids));
+}
+
+#[test]
+fn the_order_of_the_index_is_the_documented_one() {
+    let ascending = [
+        Bson::MinKey,
+        Bson::Null,
+        Bson::Double(f64::NAN),
+        Bson::Double(f64::NEG_INFINITY),
+        Bson::Int32(-1),
+        Bson::Decimal128("0.5".parse().unwrap()),
+        Bson::Int64(1),
+        Bson::Double(f64::INFINITY),
+        Bson::String(String::new()),
+        Bson::String("\u{fffd}".into()),
+        Bson::String("\u{10000}".into()),
+        Bson::Document(doc! {}),
+        Bson::Document(doc! { "a": 1 }),
+        Bson::Document(doc! { "a": 1, "b": 0 }),
+        Bson::Document(doc! { "b": 0 }),
+        Bson::Document(doc! { "a": "x" }),
+        Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Uuid, bytes: vec![9] }),
+        Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![0, 0] }),
+        Bson::Boolean(false),
+        Bson::Boolean(true),
+        Bson::DateTime(bson::DateTime::MIN),
+        Bson::Timestamp(bson::Timestamp { time: 0, increment: 1 }),
+        Bson::MaxKey,
+    ];
+    assert!(ascending.windows(2).all(|pair| compare(&pair[0], &pair[1]).is_lt()));
+}
