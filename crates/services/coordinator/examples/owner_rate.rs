@@ -1,6 +1,7 @@
 //! How many commands a second the owner answers, with so many in flight: `owner_rate [DIRECTORY] [SECONDS]`.
 //!
-//! Every answer is durable. Each task asks, waits for its answer and asks again; there is no network in between.
+//! Every answer is durable. Each task asks, waits for its answer and asks again; there is no network in between. What
+//! a command costs the owner's thread says more than the rate where the machine has other work.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on has failed")]
 
@@ -25,7 +26,8 @@ fn main() {
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from).join("owner-rate");
     let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    println!("{:<22}{:>10}{:>14}{:>14}{:>12}", "", "in flight", "commands/s", "flushes/s", "us a flush");
+    let columns = ("in flight", "commands/s", "flushes/s", "us a flush", "owner ns/command");
+    println!("{:<22}{:>10}{:>14}{:>14}{:>12}{:>18}", "", columns.0, columns.1, columns.2, columns.3, columns.4);
     for kind in [Kind::Enqueue, Kind::AcquireThenComplete, Kind::CompleteAndAcquire] {
         for flying in [1, 8, 64, 1_024] {
             runtime.block_on(measure(&directory, kind, flying, Duration::from_secs(seconds)));
@@ -50,7 +52,7 @@ async fn measure(directory: &Path, kind: Kind, flying: usize, length: Duration) 
     let before = (status.flushes.load(Ordering::Relaxed), status.flush_micros.load(Ordering::Relaxed));
     let (ends, answered, next) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let began = Instant::now();
+    let (began, spent) = (Instant::now(), owner_nanoseconds());
     let tasks: Vec<_> = (0..flying)
         .map(|task| {
             let (handle, session, ends, answered, next) =
@@ -74,16 +76,31 @@ async fn measure(directory: &Path, kind: Kind, flying: usize, length: Duration) 
         task.await.unwrap();
     }
     let took = began.elapsed().as_secs_f64();
+    let spent = owner_nanoseconds() - spent;
     let flushes = status.flushes.load(Ordering::Relaxed) - before.0;
     let micros = status.flush_micros.load(Ordering::Relaxed) - before.1;
     println!(
-        "{:<22}{flying:>10}{:>14.0}{:>14.0}{:>12.0}",
+        "{:<22}{flying:>10}{:>14.0}{:>14.0}{:>12.0}{:>18}",
         format!("{kind:?}"),
         answered.load(Ordering::Relaxed) as f64 / took,
         flushes as f64 / took,
         micros as f64 / flushes.max(1) as f64,
+        spent / answered.load(Ordering::Relaxed).max(1),
     );
     coordinator.stop().await.unwrap();
+}
+
+/// Processor time of the owner's thread so far; 0 where the system does not say.
+fn owner_nanoseconds() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let is_owner = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "owner")
+    };
+    let spent = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    tasks.filter(is_owner).filter_map(spent).sum()
 }
 
 struct Asker {

@@ -57,6 +57,30 @@ async fn what_was_granted_in_a_flush_that_was_thrown_away_goes_to_who_still_wait
 }
 
 #[tokio::test]
+async fn what_is_ready_again_after_memory_was_thrown_away_goes_to_who_came_to_wait_meanwhile() {
+    let stage = Stage::new();
+    let server = stage.start().with_items(1).await;
+    let before = stage.script.offers().len();
+    stage.script.hold();
+    let first = server.asked(|handle| async move { handle.submit(open(&named("other"), vec![])).await }).await;
+    stage.script.offered(before + 1).await;
+    let granted = server.asked(|handle| async move { handle.acquire(for_alice(), Duration::ZERO).await }).await;
+    let waits = server.asked(|handle| async move { handle.acquire(for_alice(), Duration::from_secs(30)).await }).await;
+    stage.script.let_one_go();
+    first.await.unwrap().unwrap();
+    stage.script.offered(before + 2).await;
+
+    // The flush that grants the only item, and in which the other found nothing and waits, finds no room.
+    stage.script.answer(Reply::Full);
+    stage.script.let_go();
+
+    assert!(matches!(granted.await.unwrap(), Err(Failure::Full(_))));
+    let acquired = waits.await.unwrap().unwrap();
+    assert!(matches!(acquired.answer, Answer::Granted(_)), "{acquired:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_full_journal_is_told_at_the_door_and_reads_go_on() {
     let stage = Stage::new();
     let server = stage.start().with_items(1).await;

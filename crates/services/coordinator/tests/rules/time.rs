@@ -87,6 +87,21 @@ async fn an_item_is_not_handed_out_before_its_time() {
 }
 
 #[tokio::test]
+async fn an_owner_with_nothing_to_do_sleeps() {
+    let stage = Stage::new();
+    let server = stage.start().with_items(1).await;
+    server.acquire().await;
+    let _waiting = server.wait(for_alice()).await;
+    let before = stage.script.reserved();
+
+    // The time it is watched for, not one that anything has to happen in.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    assert!(stage.script.reserved() - before <= 1, "it woke {} times", stage.script.reserved() - before);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn shown_times_never_go_back_however_the_wall_clock_is_set() {
     let stage = Stage::new();
     let mut server = stage.start();
