@@ -41,12 +41,17 @@ macro_rules! name {
             #[doc = concat!("Checks that `text` is ", $expected, ".")]
             pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
                 let text = text.as_ref();
-                let valid: fn(&str) -> bool = $valid;
-                if valid(text) {
+                if Self::is_valid(text) {
                     Ok(Self(Arc::from(text)))
                 } else {
                     Err(NameError { what: $what, expected: $expected, found: shortened(text) })
                 }
+            }
+
+            #[doc = concat!("Whether `text` is ", $expected, ": what the constructor asks, without making a name.")]
+            pub fn is_valid(text: &str) -> bool {
+                let valid: fn(&str) -> bool = $valid;
+                valid(text)
             }
 
             /// The name as text.

@@ -177,13 +177,26 @@ impl ItemBody {
         LENGTH + usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
     }
 
-    fn try_unpack(bytes: &[u8]) -> Result<NewItem, minicbor::decode::Error> {
+    /// Whether bytes are a body, without copying anything out of them: a million are read back at every start.
+    fn check(bytes: &[u8]) -> Result<(), minicbor::decode::Error> {
+        let (id, rest) = Self::split(bytes)?;
+        match ItemId::is_valid(id) && Kind::is_valid(rest.kind) {
+            true => Ok(()),
+            false => Err(minicbor::decode::Error::message("an item body names no valid item or kind")),
+        }
+    }
+
+    fn split(bytes: &[u8]) -> Result<(&str, Rest<'_>), minicbor::decode::Error> {
         let bad = || minicbor::decode::Error::message("an item body is cut short");
         let length = bytes.get(..LENGTH).ok_or_else(bad)?;
         let end = LENGTH + usize::from(u16::from_le_bytes([length[0], length[1]]));
         let id =
             std::str::from_utf8(bytes.get(LENGTH..end).ok_or_else(bad)?).map_err(minicbor::decode::Error::message)?;
-        let rest: Rest<'_> = minicbor::decode(&bytes[end..])?;
+        Ok((id, minicbor::decode(&bytes[end..])?))
+    }
+
+    fn try_unpack(bytes: &[u8]) -> Result<NewItem, minicbor::decode::Error> {
+        let (id, rest) = Self::split(bytes)?;
         let more =
             rest.more.map_or(More { groups: vec![], waits_for: vec![], limits: vec![], undo: false }, |more| *more);
         Ok(NewItem {
@@ -237,7 +250,7 @@ impl<C> Encode<C> for ItemBody {
 impl<'b, C> Decode<'b, C> for ItemBody {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let bytes = d.bytes()?;
-        Self::try_unpack(bytes)?;
+        Self::check(bytes)?;
         Ok(Self(bytes.into()))
     }
 }

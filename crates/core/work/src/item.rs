@@ -218,6 +218,21 @@ impl Item {
         self.run.as_ref().and_then(|run| run.lease.as_ref())
     }
 
+    /// Begins the full term of its lease, or of what it waits out, `now`; when that will be over.
+    pub fn restart_term(&mut self, now: Monotonic) -> Option<Monotonic> {
+        let run = self.run.as_mut()?;
+        match &mut run.lease {
+            Some(lease) => {
+                lease.deadline = now + lease.length;
+                Some(lease.deadline)
+            }
+            None => {
+                run.delayed_until = now + run.delay;
+                (run.delay > Millis::ZERO).then_some(run.delayed_until)
+            }
+        }
+    }
+
     pub fn progress(&self) -> Progress {
         self.run.as_ref().map_or(Progress::NONE, |run| run.progress)
     }

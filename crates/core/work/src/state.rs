@@ -119,23 +119,18 @@ impl WorkState {
 
     /// Starts every live lease and delay anew at its full term: a new leader does not know how much of it has passed.
     pub fn restart_terms(&mut self, now: Monotonic) {
-        self.shared.alarms.clear();
-        for session in self.sessions.values_mut() {
-            let name = session.name.clone();
-            for number in session.items.numbers() {
-                let Some(item) = session.items.get_mut(number) else { continue };
-                let Some(run) = &mut item.run else { continue };
-                if let Some(lease) = &mut run.lease {
-                    lease.deadline = now + lease.length;
-                    self.shared.alarm(lease.deadline, &name, Due::Item(number));
-                } else if run.delay.get() > 0 {
-                    run.delayed_until = now + run.delay;
-                    self.shared.alarm(run.delayed_until, &name, Due::Item(number));
-                }
-            }
-            for (token, ghost) in &mut session.ghosts {
-                ghost.deadline = now + ghost.length;
-                self.shared.alarm(ghost.deadline, &name, Due::Ghost(*token));
+        // Whatever has a term has an alarm.
+        for alarm in std::mem::take(&mut self.shared.alarms) {
+            let Some(session) = self.sessions.get_mut(&alarm.session) else { continue };
+            let until = match alarm.what {
+                Due::Item(number) => session.items.get_mut(number).and_then(|item| item.restart_term(now)),
+                Due::Ghost(token) => session.ghosts.get_mut(&token).map(|ghost| {
+                    ghost.deadline = now + ghost.length;
+                    ghost.deadline
+                }),
+            };
+            if let Some(until) = until {
+                self.shared.alarm(until, &alarm.session, alarm.what);
             }
         }
     }

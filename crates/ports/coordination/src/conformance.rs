@@ -1,11 +1,6 @@
 //! The suite that every implementation passes: each function is one claim, and panics where it does not hold.
 //!
-//! ```ignore
-//! #[tokio::test]
-//! async fn the_embedded_coordinator_conforms() {
-//!     capstan_coordination::conformance::run(&stage).await;
-//! }
-//! ```
+//! An implementation's tests make a [`Stage`] of it and call [`run`].
 
 #![expect(clippy::unwrap_used, reason = "a suite panics where its claim does not hold")]
 
