@@ -247,3 +247,17 @@ fn parts_of_a_millisecond_are_charged_in_the_end() {
     }
     assert_eq!(world.pipeline("p1").cost.cpu_seconds(), 10.009);
 }
+
+#[test]
+fn usage_that_waits_to_be_journalled_does_not_outlive_the_end_of_its_pipeline() {
+    let mut world = World::running(&["p1"]);
+    world.ask(using("p1", 10.0, 1));
+    world.ask(using("p1", 20.0, 2));
+    world.ask(saying("p1", PipelineStatus::Running, 1, 0));
+    world.ask(saying("p1", PipelineStatus::Stopped, 1, 0));
+
+    world.pass(secs(1));
+
+    assert_eq!((world.pipeline("p1").status, world.system().used), (PipelineStatus::Stopped, Resources::ZERO));
+    assert_eq!(count(&world, "ResourceUsageReported"), 1);
+}
