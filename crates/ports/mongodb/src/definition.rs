@@ -1,10 +1,11 @@
 //! What a collection is created with, and what of that a server has kept.
 
 use bson::{Bson, Document, doc};
-use capstan_endpoint::{ExtJson, Result, SetAside, Unit};
+use capstan_endpoint::{ExtJson, Result, SetAside, Unit, UnitKind};
 
 use crate::fault::{self, Fault};
 use crate::listing::{self, Found};
+use crate::marks;
 use crate::server::Server;
 
 /// Creates a collection or view with its options. Those that the server refuses, or takes and does not keep, are set
@@ -26,6 +27,14 @@ pub(crate) async fn create(server: &Server, unit: &Unit) -> Result<Vec<SetAside>
             Fault::Never | Fault::Refused if !options.is_empty() && said.code != Some(INVALID_NAMESPACE) => {
                 let name = blamed(&options, &said.message);
                 refused.push(aside(unit, &name, format!("refused: {said}")));
+                match (unit.kind, name.as_str()) {
+                    // Without these it would be something else of the same name.
+                    (UnitKind::View, _) => return Ok(refused),
+                    (UnitKind::TimeSeries, "timeseries") => {
+                        return Err(server.failed("creating a time-series collection", &error));
+                    }
+                    _ => {}
+                }
                 options.remove(&name);
                 // What only has a meaning beside it goes with it.
                 for (of, with) in BELONG_TOGETHER {
@@ -39,6 +48,10 @@ pub(crate) async fn create(server: &Server, unit: &Unit) -> Result<Vec<SetAside>
     }
     let found = listing::collections(server, &unit.namespace.database, Some(&unit.namespace.collection)).await?;
     refused.extend(unkept(unit, &options, found.first()));
+    if unit.kind == UnitKind::View && found.first().is_some_and(|found| found.kind != UnitKind::View) {
+        // It took the definition of a view and made an empty collection of it.
+        marks::drop_collection(server, &unit.namespace.database, &unit.namespace.collection).await?;
+    }
     Ok(refused)
 }
 
@@ -100,7 +113,7 @@ fn aside(unit: &Unit, option: &str, reason: String) -> SetAside {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use capstan_endpoint::{Namespace, UnitKind};
+    use capstan_endpoint::Namespace;
 
     #[test]
     fn the_option_that_is_named_is_blamed_and_the_last_one_otherwise() {

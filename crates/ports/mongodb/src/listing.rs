@@ -3,6 +3,7 @@
 use bson::{RawDocument, RawDocumentBuf, doc};
 use capstan_endpoint::{Estimate, ExtJson, Listing, Namespace, Result, SetAside, Unit, UnitKind};
 
+use crate::fault;
 use crate::marks;
 use crate::range::raw;
 use crate::server::Server;
@@ -84,10 +85,10 @@ pub(crate) async fn collections(server: &Server, database: &str, name: Option<&s
 /// The indexes of a collection, as `listIndexes` shows them.
 pub(crate) async fn indexes(server: &Server, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
     let command = doc! { "listIndexes": &namespace.collection, "cursor": {} };
-    match server.gather(&namespace.database, raw(&command), "listing indexes").await {
-        // A collection without documents may be known by name only.
-        Err(error) if error.is_permanent() => Ok(Vec::new()),
-        answer => answer,
+    match server.try_gather(&namespace.database, raw(&command)).await {
+        // It was dropped since it was listed.
+        Err(error) if fault::code(&error) == Some(fault::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
+        answer => answer.map_err(|error| server.failed("listing indexes", &error)),
     }
 }
 

@@ -196,17 +196,26 @@ impl Server {
         database: &str,
         command: RawDocumentBuf,
         action: &str,
-        mut see: impl FnMut(&[u8]),
+        see: impl FnMut(&[u8]),
     ) -> Result<()> {
-        let failed = |error| self.failed(action, &error);
+        self.show(database, command, see).await.map_err(|error| self.failed(action, &error))
+    }
+
+    /// The same, with the driver's own error.
+    async fn show(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        mut see: impl FnMut(&[u8]),
+    ) -> mongodb::error::Result<()> {
         let database = self.database(database);
         let mut asking = database.run_raw_cursor_command(command).batch_size(ANSWER_DOCUMENTS);
         if let Some(selection) = self.selection() {
             asking = asking.selection_criteria(selection);
         }
-        let mut cursor = asking.batch().await.map_err(failed)?;
+        let mut cursor = asking.batch().await?;
         while let Some(answer) = cursor.next().await {
-            for document in answer.map_err(failed)?.doc_slices().map_err(failed)? {
+            for document in answer?.doc_slices()? {
                 if let Some(document) = document.ok().and_then(|value| value.as_document()) {
                     see(document.as_bytes());
                 }
@@ -217,9 +226,18 @@ impl Server {
 
     /// The documents of an answer that is known to be small.
     pub async fn gather(&self, database: &str, command: RawDocumentBuf, action: &str) -> Result<Vec<RawDocumentBuf>> {
+        self.try_gather(database, command).await.map_err(|error| self.failed(action, &error))
+    }
+
+    /// The same, with the driver's own error.
+    pub async fn try_gather(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+    ) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
         let mut documents = Vec::new();
         let keep = |document: &[u8]| documents.extend(RawDocumentBuf::from_bytes(document.to_vec()));
-        self.each(database, command, action, keep).await?;
+        self.show(database, command, keep).await?;
         Ok(documents)
     }
 
