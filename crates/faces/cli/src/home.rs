@@ -34,6 +34,7 @@ impl Home {
         let client = Client::connect(station.url()).await?;
         let id = WorkerId::new(format!("{LOCAL}{}", std::process::id())).context("name the worker")?;
         let mut options = Options::new(id);
+        options.adapters = crate::endpoints::adapters();
         options.spool = Some(format!("file:{}", data_dir.join("spool").display()));
         options.dead_letters = Some(data_dir.join("dead-letters"));
         options.slots = slots.unwrap_or(options.slots * 2).max(1);

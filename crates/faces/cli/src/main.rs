@@ -5,6 +5,7 @@
 
 mod commands;
 mod context;
+mod endpoints;
 mod failure;
 mod home;
 mod input;
