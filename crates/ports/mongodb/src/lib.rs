@@ -6,7 +6,7 @@
 //!
 //! # Promises
 //! - M1 The ranges of a split are disjoint and cover the collection for any mix of `_id` types, whatever order the
-//!   server has: see [`range`](crate::range).
+//!   server has: see `range.rs`.
 //! - M2 A document is written at most once: what is there already with the same bytes is left alone, what differs is
 //!   replaced by `_id`.
 //! - M3 A write has been acknowledged by a majority and journalled, where the server can say so, before it counts.
