@@ -152,8 +152,8 @@ impl Owner {
             return HOUSE_PAUSE;
         }
         let now = self.clock.now();
-        let ends =
-            self.state.work.next_alarm().into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
+        let alarm = self.state.work.next_alarm().map(|end| end + self.clock.coarseness());
+        let ends = alarm.into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
         let times = self.state.work.next_not_before().map(|at| at.since(now.wall));
         let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
         let mut due = Duration::from_millis(due.get());
@@ -169,7 +169,7 @@ impl Owner {
 
     /// One flush's worth of work.
     fn batch(&mut self, first: Option<Message>) -> Option<End> {
-        let now = self.now();
+        let mut now = self.now();
         self.commit.restart(now.wall);
         let room = self.room();
         if room.is_ok() {
@@ -183,6 +183,8 @@ impl Owner {
                 break;
             }
             message = self.queue.try_recv().ok();
+            // Whoever sent it counts its lease from then: an older reading would end the lease before its holder does.
+            now.monotonic = self.clock.now().monotonic;
         }
         if room.is_ok() {
             self.hand_out(now);
@@ -236,14 +238,16 @@ impl Owner {
         (&mut self.state, writing)
     }
 
-    /// Ends what has run out; a bounded number of steps, so that commands get their turn.
+    /// Ends what has run out for certain, whatever the clock left out; a bounded number of steps, so that commands get their turn.
     fn pass_time(&mut self, now: Moment) {
+        let late =
+            Moment { monotonic: Monotonic(now.monotonic.0.saturating_sub(self.clock.coarseness().get())), ..now };
         for _ in 0..BATCH_TICKS {
-            if !self.state.work.is_due(now) {
+            if !self.state.work.is_due(late) {
                 return;
             }
             // A tick cannot be refused.
-            let _ = self.perform(&Command::Tick, now);
+            let _ = self.perform(&Command::Tick, late);
         }
     }
 
