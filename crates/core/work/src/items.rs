@@ -153,6 +153,13 @@ impl Items {
         self.iter().map(|(number, _)| number).collect()
     }
 
+    /// Frees at most `most` blocks of items that are no longer part of anything; whether that was all.
+    pub fn shed(&mut self, most: usize) -> bool {
+        let most = most.min(self.blocks.len());
+        drop(self.blocks.drain(..most));
+        self.blocks.is_empty()
+    }
+
     /// Starts a snapshot of the items as they are now.
     pub fn begin_snapshot(&mut self) {
         self.snapshot = Some(Cut { cursor: self.first_block * BLOCK, end: self.next, saved: BTreeMap::new() });

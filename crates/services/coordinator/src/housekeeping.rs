@@ -55,6 +55,8 @@ pub(crate) struct Housekeeping {
     trimming: Option<(Position, Position)>,
     /// Something was finished that may allow more.
     look_again: bool,
+    /// Removed items are being freed, a little at a time.
+    freeing: bool,
 }
 
 /// What it may touch, between two batches.
@@ -71,12 +73,12 @@ pub(crate) struct House<'a> {
 impl Housekeeping {
     pub fn new(retention: Retention) -> Self {
         let (due, next_look) = (VecDeque::new(), Monotonic(0));
-        Self { retention, next_look, due, now: None, trimming: None, look_again: false }
+        Self { retention, next_look, due, now: None, trimming: None, look_again: false, freeing: false }
     }
 
     /// Whether there is a step to take at once.
     pub fn is_busy(&self) -> bool {
-        self.now.is_some() || !self.due.is_empty() || self.trimming.is_some() || self.look_again
+        self.now.is_some() || !self.due.is_empty() || self.trimming.is_some() || self.look_again || self.freeing
     }
 
     /// The state was read again: what was being saved of the old one is void, unless all of it was saved.
@@ -88,6 +90,7 @@ impl Housekeeping {
 
     /// One small step.
     pub fn step(&mut self, mut house: House<'_>) {
+        self.freeing = house.state.work.free_removed();
         if let Some(snapshot) = self.now.take() {
             self.now = self.advance(snapshot, &mut house);
         } else if let Some((from, to)) = self.trimming.take() {

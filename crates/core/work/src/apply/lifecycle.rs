@@ -3,7 +3,6 @@
 use super::{Applying, Due, Ghost, ItemId, ItemState, LimitName, Mode, Token};
 use crate::counts::Counts;
 use crate::groups::Groups;
-use crate::items::Items;
 use capstan_ids::Millis;
 
 impl Applying<'_> {
@@ -25,10 +24,16 @@ impl Applying<'_> {
 
     pub(super) fn cancel(&mut self, reason: &str) {
         self.session.mode = Mode::Cancelled(reason.into());
+        // Nothing stays queued: emptying the queues at once is cheaper than taking each item out of its own.
+        self.session.lanes.clear_queues();
         for number in self.session.items.numbers() {
             match self.session.item(number).state {
                 ItemState::Assigned => self.revoke(number, reason, true),
-                ItemState::Waiting | ItemState::Blocked | ItemState::Delayed | ItemState::Ready | ItemState::Failed => {
+                ItemState::Ready => {
+                    self.session.change(number, |item| item.state = ItemState::Cancelled);
+                    self.break_groups(number);
+                }
+                ItemState::Waiting | ItemState::Blocked | ItemState::Delayed | ItemState::Failed => {
                     self.cancel_item(number);
                 }
                 ItemState::Completed | ItemState::Cancelled | ItemState::Dormant => {}
@@ -118,7 +123,8 @@ impl Applying<'_> {
             self.leave_delay(number);
         }
         let next = self.session.items.next_number();
-        self.session.items = Items::default();
+        // Freeing a million items takes longer than anybody should wait: it is done a little at a time.
+        self.shared.removed.push(std::mem::take(&mut self.session.items));
         self.session.items.skip_to(next);
         self.session.lanes.clear_queues();
         self.session.groups = Groups::default();
