@@ -344,6 +344,25 @@ fn narrowed(value: Bson) -> Bson {
     }
 }
 
+/// The same without plain binaries: inside other values the crate writes those as arrays of numbers.
+fn without_plain_binaries(value: Bson) -> Bson {
+    let fields = |document: Document| document.into_iter().map(|(k, v)| (k, without_plain_binaries(v))).collect();
+    match value {
+        Bson::Binary(mut binary) => {
+            if binary.subtype == BinarySubtype::Generic {
+                binary.subtype = BinarySubtype::UserDefined(0x81);
+            }
+            Bson::Binary(binary)
+        }
+        Bson::Array(values) => Bson::Array(values.into_iter().map(without_plain_binaries).collect()),
+        Bson::Document(document) => Bson::Document(fields(document)),
+        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope }) => {
+            Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope: fields(scope) })
+        }
+        other => other,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -365,6 +384,7 @@ proptest! {
 
     #[test]
     fn we_read_what_the_bson_crate_writes(document in documents()) {
+        let Bson::Document(document) = without_plain_binaries(Bson::Document(document)) else { unreachable!() };
         // The crate writes bare integers, which do not say how wide they were.
         let text = serde_json::to_string(&document).unwrap();
 
