@@ -300,7 +300,11 @@ async fn a_source_that_is_not_there_pauses_the_job_with_the_reason() {
     let reason = stage.until("the pause", paused).await;
 
     assert!(reason.contains("nowhere"), "{reason}");
-    assert_eq!(worker.activity.borrow().totals[&Kind::new("plan").unwrap()].failed, 1, "it was tried once");
+    // The worker counts once it is answered, which is after the job has paused.
+    let plan = Kind::new("plan").unwrap();
+    let mut activity = worker.activity.clone();
+    let counted = activity.wait_for(|seen| seen.totals.contains_key(&plan)).await.unwrap().totals[&plan];
+    assert_eq!(counted.failed, 1, "it was tried once");
     worker.dismiss().await;
 }
 
