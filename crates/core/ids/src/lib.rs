@@ -28,5 +28,6 @@ mod position;
 pub use moment::{Millis, Moment, Monotonic, WallTime};
 pub use name::{
     GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, NameError, SessionName, StreamName, WorkerId,
+    printable,
 };
 pub use position::{Epoch, Position, Token};

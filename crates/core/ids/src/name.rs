@@ -1,9 +1,5 @@
 //! Names, checked once where they enter.
 
-use minicbor::decode::{Decoder, Error as DecodeError};
-use minicbor::encode::{Encoder, Error as EncodeError, Write};
-use minicbor::{Decode, Encode};
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,25 +22,42 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+impl NameError {
+    /// What came is not what was expected; it is shown shortened.
+    pub fn new(what: &'static str, expected: &'static str, found: &str) -> Self {
+        Self { what, expected, found: shortened(found) }
+    }
+}
+
 fn shortened(text: &str) -> String {
     if text.chars().count() <= 64 { text.to_owned() } else { text.chars().take(63).chain(['…']).collect() }
 }
 
-/// A cheap-to-clone name that its constructor has checked.
+/// A cheap-to-clone name that its constructor has checked; other cores make theirs with it too.
+///
+/// ```
+/// capstan_ids::name!(
+///     /// What people call a colour.
+///     Colour, "colour", "1 to 20 bytes",
+///     |t| (1..=20).contains(&t.len())
+/// );
+/// assert_eq!(Colour::new("").unwrap_err().to_string(), "colour must be 1 to 20 bytes, found \"\"");
+/// ```
+#[macro_export]
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(::std::sync::Arc<str>);
 
         impl $name {
             #[doc = concat!("Checks that `text` is ", $expected, ".")]
-            pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
+            pub fn new(text: impl AsRef<str>) -> Result<Self, $crate::NameError> {
                 let text = text.as_ref();
                 if Self::is_valid(text) {
-                    Ok(Self(Arc::from(text)))
+                    Ok(Self(::std::sync::Arc::from(text)))
                 } else {
-                    Err(NameError { what: $what, expected: $expected, found: shortened(text) })
+                    Err($crate::NameError::new($what, $expected, text))
                 }
             }
 
@@ -60,19 +73,19 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Debug::fmt(&self.0, f)
             }
         }
 
-        impl Borrow<str> for $name {
+        impl ::std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
@@ -84,30 +97,35 @@ macro_rules! name {
             }
         }
 
-        impl std::str::FromStr for $name {
-            type Err = NameError;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::NameError;
 
-            fn from_str(text: &str) -> Result<Self, NameError> {
+            fn from_str(text: &str) -> Result<Self, $crate::NameError> {
                 Self::new(text)
             }
         }
 
-        impl<C> Encode<C> for $name {
-            fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        impl<C> ::minicbor::Encode<C> for $name {
+            fn encode<W: ::minicbor::encode::Write>(
+                &self,
+                e: &mut ::minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), ::minicbor::encode::Error<W::Error>> {
                 e.str(&self.0)?.ok()
             }
         }
 
-        impl<'b, C> Decode<'b, C> for $name {
-            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        impl<'b, C> ::minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut ::minicbor::Decoder<'b>, _: &mut C) -> Result<Self, ::minicbor::decode::Error> {
                 let at = d.position();
-                Self::new(d.str()?).map_err(|e| DecodeError::message(e).at(at))
+                Self::new(d.str()?).map_err(|e| ::minicbor::decode::Error::message(e).at(at))
             }
         }
     };
 }
 
-fn printable(text: &str) -> bool {
+/// Whether a text is free of control characters.
+pub fn printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
