@@ -36,12 +36,14 @@
 
 mod commit;
 pub mod conformance;
+pub mod election;
 pub mod embedded;
 mod encoding;
 mod port;
 pub mod retention;
 
 pub use commit::{Commit, Entry};
+pub use election::{Candidate, Election, Replaced, Standing};
 pub use embedded::{EmbeddedJournal, EmbeddedOptions};
 pub use encoding::{Names, Undecodable};
 pub use port::{

@@ -28,6 +28,7 @@
 //! ```
 
 mod appends;
+pub mod election;
 mod retention;
 mod snapshots;
 mod volume;
