@@ -40,6 +40,23 @@ pub struct BriefText {
     /// For `abandon`: what the target has of unfinished units goes too.
     #[serde(default)]
     pub drop_partial: bool,
+    /// For a survey of collections that were added while the job runs: only these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// How fast this one item may go now: its share of the job's rates. Asked for anew every few seconds.
+    #[serde(default)]
+    pub share: RateShare,
+}
+
+/// What one running item may take of its job's rates; what is not given is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RateShare {
+    /// Documents a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<f64>,
+    /// Bytes of BSON a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<f64>,
 }
 
 /// A unit as its workers must know it.
@@ -77,6 +94,8 @@ impl Jobs {
             chunks: Vec::new(),
             units: Vec::new(),
             drop_partial: job.head.cancelled.as_ref().is_some_and(|cancelled| cancelled.drop_partial),
+            only: Vec::new(),
+            share: RateShare::default(),
         };
         let next = match (stage, unit) {
             (Stage::Index(_), Some(unit)) => page(&mut brief.chunks, unit.landed_from(from)),

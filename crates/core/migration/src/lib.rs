@@ -65,7 +65,7 @@ mod validate;
 mod view;
 
 pub use address::hides_a_password;
-pub use brief::{Brief, BriefText, UnitBrief};
+pub use brief::{Brief, BriefText, RateShare, UnitBrief};
 pub use command::{Context, Decision, JobCommand, Stamp};
 pub use completed::Completion;
 pub use event::JobEvent;
@@ -84,7 +84,8 @@ pub use selection::{Pattern, Selection};
 pub use settled::Settled;
 pub use snapshot::RestoreError;
 pub use spec::{
-    ChunkTarget, Compression, Filter, IndexTime, Mode, OnExhausted, Pools, Rename, Retry, Spec, Verify, WriteMode,
+    ChunkTarget, Compression, Engine, Filter, IndexTime, Mode, OnExhausted, Pools, Priority, Rates, Rename, Resources,
+    Retry, Spec, Stuck, Verify, WriteMode,
 };
 pub use state::{End, Jobs};
 pub use view::{ChunkState, ChunkView, JobView, UnitView};

@@ -6,15 +6,18 @@ use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// A job's specification. Only `from` and `to` must be given.
+/// A job's specification. Only `from` and `to` must be given, and of these only what the mode has a use for.
 ///
 /// Kept in the journal as JSON text: what it gains later has defaults, so old jobs read on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The address that is read from. No password in it: `secret:NAME` stands for one.
+    /// The address that is read from. No password in it: `secret:NAME` stands for one. Mode `restore-only` needs none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub from: String,
-    /// The address that is written to. No password in it: `secret:NAME` stands for one.
+    /// The address that is written to. No password in it: `secret:NAME` stands for one. Modes `dump-only` and
+    /// `simulate` need none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub to: String,
     /// Collections to move, as `db.coll` with `*` for any characters; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -28,9 +31,15 @@ pub struct Spec {
     /// Only documents that match are moved; the first that matches a collection is taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
+    /// Which collections go before others; the first that matches is taken, none is 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<Priority>,
     /// Which stages there are.
     #[serde(default)]
     pub mode: Mode,
+    /// What reads and writes MongoDB.
+    #[serde(default)]
+    pub engine: Engine,
     /// What happens to what the target holds.
     #[serde(default)]
     pub write: WriteMode,
@@ -55,15 +64,92 @@ pub struct Spec {
     /// How many of which kind work at a time.
     #[serde(default)]
     pub pools: Pools,
+    /// How fast it may go; may be changed while it runs.
+    #[serde(default)]
+    pub rates: Rates,
     /// What happens to what fails.
     #[serde(default)]
     pub retry: Retry,
+    /// What happens to workers that hold an item and get no further with it.
+    #[serde(default)]
+    pub stuck: Stuck,
+    /// What it expects to need, for admission.
+    #[serde(default)]
+    pub resources: Resources,
     /// Where dumped chunks lie; none means the worker's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<String>,
+    /// For mode `restore-only`: which of the dumps that the spool keeps, by the name of the job that made it. Not
+    /// needed where the spool keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<String>,
     /// How dumped chunks are packed.
     #[serde(default)]
     pub compression: Compression,
+}
+
+/// How soon a collection's turn comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Priority {
+    /// `db.coll` with wildcards.
+    pub collection: String,
+    /// -100 to 100; higher goes first.
+    pub priority: i16,
+}
+
+/// What reads and writes MongoDB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// This program.
+    #[default]
+    Native,
+    /// The programs mongodump and mongorestore, where they are installed.
+    MongoTools,
+}
+
+/// How fast a job may go, over all its workers; what is not given is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Documents a second, read and written each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<u64>,
+    /// Bytes of BSON a second, read and written each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Chunks that are read or written at a time, 1 to 4,096.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<u32>,
+}
+
+/// What happens to workers that renew their lease and get no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stuck {
+    /// Flagged after so long without progress.
+    pub after_seconds: u64,
+    /// Its lease is revoked then too, so that another worker gets the item.
+    pub revoke: bool,
+}
+
+impl Default for Stuck {
+    fn default() -> Self {
+        Self { after_seconds: 300, revoke: false }
+    }
+}
+
+/// What a job expects to need of the machines it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// Percent of the processors, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Megabytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<f64>,
 }
 
 /// A name at the source and what it becomes; each `*` on the right takes what the same one on the left matched.
@@ -95,12 +181,14 @@ pub enum Mode {
     DumpAndRestore,
     /// Each chunk goes straight to the target.
     Direct,
-    /// To the spool only.
+    /// To the spool only, where the dump is kept with a catalogue.
     DumpOnly,
-    /// From the spool only.
+    /// From a dump that the spool keeps.
     RestoreOnly,
     /// Lists and plans, writes nothing.
     Simulate,
+    /// Moves nothing: compares both sides, and mends the target where `repair` says so.
+    Verify,
 }
 
 /// What happens to what the target holds.
@@ -183,6 +271,10 @@ pub struct Pools {
     /// Units being compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<u32>,
+    /// Pools of dump and restore grow while that makes the job faster, up to their size or 64 where none is given, and
+    /// shrink when endpoints throttle, fail or get slower.
+    #[serde(default)]
+    pub adaptive: bool,
 }
 
 /// What happens to what fails.
