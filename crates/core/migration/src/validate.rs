@@ -93,6 +93,7 @@ impl Faults {
             Mode::DumpOnly => "dump-only",
             Mode::RestoreOnly => "restore-only",
             Mode::Simulate => "simulate",
+            Mode::Verify => "verify",
         };
         self.add("mode", format!("{name} is not supported yet; use dump-and-restore or direct"));
     }
