@@ -26,8 +26,8 @@ pub struct Element<'a> {
 }
 
 impl Element<'_> {
-    /// The value as canonical extended JSON, or in hexadecimal where it is no valid BSON.
-    pub fn to_ext_json(self) -> String {
+    /// A document that has this as its `_id` and nothing else.
+    pub fn to_document(self) -> Vec<u8> {
         let mut document = vec![0; 4];
         document.push(self.kind);
         document.extend_from_slice(b"_id\0");
@@ -35,6 +35,12 @@ impl Element<'_> {
         document.push(0);
         let length = u32::try_from(document.len()).expect("an element of a document is smaller than 4 GiB");
         document[..4].copy_from_slice(&length.to_le_bytes());
+        document
+    }
+
+    /// The value as canonical extended JSON, or in hexadecimal where it is no valid BSON.
+    pub fn to_ext_json(self) -> String {
+        let document = self.to_document();
         let mut text = String::new();
         let value =
             bson::RawDocument::from_bytes(&document).ok().and_then(|document| document.get("_id").ok().flatten());
@@ -100,6 +106,7 @@ mod tests {
             let raw = bson::RawDocument::from_bytes(&document).unwrap();
             crate::extjson::write_value(&mut expected, raw.get("_id").unwrap().unwrap()).unwrap();
             assert_eq!(id_of(&document).unwrap().to_ext_json(), expected);
+            assert_eq!(id_of(&document).unwrap().to_document(), document);
         }
     }
 

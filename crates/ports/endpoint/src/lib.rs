@@ -4,7 +4,7 @@
 //! chunk by chunk, makes units complete, and can be read back for verification. What each can do is declared, and the
 //! conformance suite asks for what is declared. Addresses ([`EndpointUrl`]) name endpoints; [`Adapters`] opens them.
 //!
-//! Numbered promises are with the ports: S1 to S5 at [`Source`], T1 to T5 at [`Sink`].
+//! Numbered promises are with the ports: S1 to S5 at [`Source`], T1 to T5 at [`Sink`], N1 to N3 at [`Mend`].
 //!
 //! This crate knows nothing of leases, jobs' states or workers, and decodes no document on its way.
 
@@ -21,6 +21,7 @@ mod error;
 pub mod extjson;
 mod gzip;
 pub mod jsonl;
+mod mend;
 mod null;
 mod open;
 mod parts;
@@ -35,6 +36,7 @@ pub use batch::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor};
 pub use dump::DumpAdapter;
 pub use error::{EndpointError, ErrorClass, Result};
 pub use extjson::ExtJson;
+pub use mend::{Mend, Mended};
 pub use null::NullAdapter;
 pub use open::{Adapter, Adapters};
 pub use range::{PlannedChunk, Range, SplitTarget};

@@ -47,6 +47,7 @@ impl Sink for NullSink {
             scan: Scan::Never,
             definitions: false,
             exact_bytes: false,
+            mends: false,
         }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Result, SetAside, Source, Unit};
+use crate::{Batch, EndpointError, Mend, Result, SetAside, Source, Unit};
 
 /// Something data is written to, opened for one job.
 ///
@@ -58,6 +58,12 @@ pub trait Sink: Send + Sync {
 
     /// The same place, to be read for verification, as soon as the ability `scan` says so.
     async fn scan(&self) -> Result<Arc<dyn Source>>;
+
+    /// Opens a unit that was written, to put single documents of it right. Refused without the ability `mends`.
+    async fn mender(&self, unit: &Unit) -> Result<Box<dyn Mend>> {
+        let reason = "it does not replace or remove single documents; write the unit anew";
+        Err(EndpointError::unsupported(format!("mending {}", unit.namespace), self.place(), reason))
+    }
 }
 
 /// Writes one chunk. Dropping it without `seal` leaves nothing but what a checkpoint can be resumed from.
@@ -182,6 +188,9 @@ pub struct SinkAbilities {
     pub definitions: bool,
     /// Gives back exactly the bytes that were written.
     pub exact_bytes: bool,
+    /// Replaces and removes single documents: see [`Mend`].
+    #[serde(default)]
+    pub mends: bool,
 }
 
 /// When what was written can be read back.

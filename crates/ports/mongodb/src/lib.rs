@@ -41,7 +41,9 @@ mod id;
 mod indexes;
 mod listing;
 mod marks;
+mod mender;
 mod order;
+mod placing;
 mod prepare;
 mod range;
 mod reader;
@@ -49,6 +51,7 @@ mod server;
 mod sink;
 mod source;
 mod split;
+mod there;
 mod write;
 mod writer;
 

@@ -66,7 +66,7 @@ pub(crate) async fn prepare(server: &Server, marks: &Marks, unit: &Unit, plan: &
 }
 
 /// Refuses names that no server takes. Others are the server's to judge.
-fn check(server: &Server, namespace: &Namespace) -> Result<()> {
+pub(crate) fn check(server: &Server, namespace: &Namespace) -> Result<()> {
     let Namespace { database, collection } = namespace;
     let fault = if database.is_empty() || database.len() > 63 {
         "the name of a database has 1 to 63 bytes"

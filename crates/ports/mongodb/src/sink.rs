@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use capstan_endpoint::{
-    Checkpoint, ChunkFacts, ChunkWriter, IndexTime, Occupancy, PartKey, Result, Scan, SetAside, Sink, SinkAbilities,
-    Source, Unit, UnitKind, WritePlan,
+    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, IndexTime, Mend, Occupancy, PartKey, Result, Scan, SetAside,
+    Sink, SinkAbilities, Source, Unit, UnitKind, WritePlan,
 };
 
 use crate::indexes;
 use crate::listing;
 use crate::marks::Marks;
+use crate::mender::MongoMender;
 use crate::prepare;
 use crate::server::Server;
 use crate::source::MongoSource;
@@ -32,6 +33,14 @@ impl MongoSink {
         let marks = Marks::of(server.clone(), job);
         Self { server, marks }
     }
+
+    fn target(&self, unit: &Unit) -> Target {
+        Target {
+            server: self.server.clone(),
+            database: unit.namespace.database.clone(),
+            collection: listing::stored_in(unit),
+        }
+    }
 }
 
 #[async_trait]
@@ -47,6 +56,7 @@ impl Sink for MongoSink {
             scan: Scan::AfterUnit,
             definitions: self.server.keeps_definitions,
             exact_bytes: self.server.keeps_values,
+            mends: true,
         }
     }
 
@@ -64,12 +74,7 @@ impl Sink for MongoSink {
         part: &PartKey,
         resume: Option<&Checkpoint>,
     ) -> Result<Box<dyn ChunkWriter>> {
-        let target = Target {
-            server: self.server.clone(),
-            database: unit.namespace.database.clone(),
-            collection: listing::stored_in(unit),
-        };
-        Ok(Box::new(MongoWriter::open(target, part, resume)?))
+        Ok(Box::new(MongoWriter::open(self.target(unit), part, resume)?))
     }
 
     async fn finish_unit(&self, unit: &Unit, plan: &WritePlan, _: &[ChunkFacts]) -> Result<Vec<SetAside>> {
@@ -96,5 +101,14 @@ impl Sink for MongoSink {
 
     async fn scan(&self) -> Result<Arc<dyn Source>> {
         Ok(Arc::new(MongoSource::new(self.server.clone())))
+    }
+
+    async fn mender(&self, unit: &Unit) -> Result<Box<dyn Mend>> {
+        prepare::check(&self.server, &unit.namespace)?;
+        if unit.kind == UnitKind::View {
+            let what = format!("mending {}", unit.namespace);
+            return Err(EndpointError::unsupported(what, self.place(), "a view has no documents of its own"));
+        }
+        Ok(Box::new(MongoMender(self.target(unit))))
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Insert,
     /// Whole documents by their `_id`, whether they are there or not.
     Replace,
+    /// Whatever has the `_id`s of these documents goes.
+    Remove,
 }
 
 /// Where documents go.
@@ -177,25 +179,38 @@ impl Target {
                 let updates: Vec<Vec<u8>> = documents.iter().map(|document| replacement(document)).collect();
                 command.string("update", &self.collection).documents("updates", updates.iter().map(Vec::as_slice))
             }
+            Verb::Remove => {
+                let deletes: Vec<Vec<u8>> = documents
+                    .iter()
+                    .map(|document| Composer::new().document("q", &same_id(document)).int32("limit", 1).finish())
+                    .collect();
+                command.string("delete", &self.collection).documents("deletes", deletes.iter().map(Vec::as_slice))
+            }
         };
         command.boolean("ordered", false).document("writeConcern", self.server.write_concern().as_bytes()).into_raw()
     }
 }
 
-/// Replaces the document of that `_id`. `$eq` takes every value as a value, a regular expression too.
+/// Replaces the document of that `_id`.
 fn replacement(document: &[u8]) -> Vec<u8> {
-    let query = match element::id_of(document) {
-        Some(id) => {
-            let equal = Composer::new().element(id.kind, "$eq", id.value).finish();
-            Composer::new().document("_id", &equal).finish()
-        }
-        None => Composer::new().finish(),
-    };
+    let query = same_id(document);
     Composer::with_capacity(document.len() + query.len() + 64)
         .document("q", &query)
         .document("u", document)
         .boolean("upsert", true)
         .finish()
+}
+
+/// Asks for the `_id` of a document. `$eq` takes every value as a value, a regular expression too. Without an `_id` nothing is
+/// asked for: such a document is new.
+fn same_id(document: &[u8]) -> Vec<u8> {
+    match element::id_of(document) {
+        Some(id) => {
+            let equal = Composer::new().element(id.kind, "$eq", id.value).finish();
+            Composer::new().document("_id", &equal).finish()
+        }
+        None => Composer::new().document("_id", &Composer::new().array("$in", std::iter::empty()).finish()).finish(),
+    }
 }
 
 /// Documents that go together, and how often a single one of them has cost the connection.

@@ -30,6 +30,11 @@ pub fn int32(number: i32) -> Value {
     value(0x10, &[&number.to_le_bytes()])
 }
 
+/// A double.
+pub fn double(number: f64) -> Value {
+    value(0x01, &[&number.to_le_bytes()])
+}
+
 /// A string.
 pub fn string(of: &str) -> Value {
     text(0x02, of)
@@ -52,7 +57,6 @@ pub fn document(elements: &[(&str, &Value)]) -> Vec<u8> {
 
 /// Values of every BSON type, the hard ones of each.
 pub fn values() -> Vec<Value> {
-    let double = |number: f64| value(0x01, &[&number.to_le_bytes()]);
     let nested = document(&[("z", &int32(1)), ("a", &string("x"))]);
     let array = document(&[("0", &int32(1)), ("1", &string("two"))]);
     let scoped = {

@@ -4,6 +4,7 @@
 //! and [`sink_conforms`] on a maker of fresh places to write to.
 
 pub mod fixtures;
+mod mending;
 mod sinks;
 mod sources;
 

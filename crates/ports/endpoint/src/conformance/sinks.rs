@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::bson_frames::walk;
-use crate::conformance::{fixtures, read_all};
+use crate::conformance::{fixtures, mending, read_all};
 use crate::{
     Checkpoint, ChunkFacts, ChunkWriter, ErrorClass, Namespace, Occupancy, PartKey, Scan, Sink, SplitTarget, Unit,
     UnitKind, WriteMode, WritePlan,
@@ -40,15 +40,16 @@ pub async fn sink_conforms(maker: &dyn SinkMaker) {
     finishing_may_be_repeated(maker).await;
     an_abandoned_job_leaves_nothing(maker).await;
     a_foreign_checkpoint_is_refused(maker).await;
+    mending::single_documents_are_mended(maker).await;
 }
 
-const PLAN: WritePlan = WritePlan { mode: WriteMode::FailIfExists, indexes: crate::IndexTime::After };
+pub(super) const PLAN: WritePlan = WritePlan { mode: WriteMode::FailIfExists, indexes: crate::IndexTime::After };
 
-fn unit(name: &str) -> Unit {
+pub(super) fn unit(name: &str) -> Unit {
     Unit::collection(Namespace::new("conformance", name))
 }
 
-fn key(chunk: u32, token: u64) -> PartKey {
+pub(super) fn key(chunk: u32, token: u64) -> PartKey {
     PartKey { chunk, generation: 0, token }
 }
 
@@ -58,6 +59,7 @@ macro_rules! call {
         $sink.$call($($argument),*).await.unwrap_or_else(|e| panic!("{}: {} failed: {e}", $sink.place(), stringify!($call)))
     };
 }
+pub(super) use call;
 
 async fn write(writer: &mut Box<dyn ChunkWriter>, documents: &[Vec<u8>]) {
     let refused = writer.write(fixtures::batch(documents)).await.unwrap_or_else(|e| panic!("write failed: {e}"));
@@ -70,7 +72,7 @@ async fn seal(writer: Box<dyn ChunkWriter>) -> ChunkFacts {
     serde_json::from_str(&journalled).expect("facts come back from JSON")
 }
 
-async fn write_chunk(sink: &dyn Sink, unit: &Unit, key: PartKey, documents: &[Vec<u8>]) -> ChunkFacts {
+pub(super) async fn write_chunk(sink: &dyn Sink, unit: &Unit, key: PartKey, documents: &[Vec<u8>]) -> ChunkFacts {
     let mut writer = call!(sink, open_chunk(unit, &key, None));
     for some in documents.chunks(7) {
         write(&mut writer, some).await;
@@ -87,7 +89,7 @@ async fn holds(maker: &dyn SinkMaker, place: &str, sink: &dyn Sink, unit: &Unit,
     has(&*maker.open(place, "reader").await, unit, documents).await;
 }
 
-async fn has(sink: &dyn Sink, unit: &Unit, documents: &[Vec<u8>]) {
+pub(super) async fn has(sink: &dyn Sink, unit: &Unit, documents: &[Vec<u8>]) {
     if sink.abilities().scan == Scan::Never {
         assert_eq!(sink.scan().await.err().map(|e| e.class()), Some(ErrorClass::Permanent), "scan is refused for good");
         return;

@@ -177,6 +177,7 @@ impl Sink for DirectorySink {
             scan: Scan::AfterUnit,
             definitions: true,
             exact_bytes: true,
+            mends: false,
         }
     }
 

@@ -145,6 +145,7 @@ impl Sink for JsonSink {
             scan: Scan::AfterUnit,
             definitions: true,
             exact_bytes: true,
+            mends: false,
         }
     }
 

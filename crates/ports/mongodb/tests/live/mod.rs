@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bson::{Document, doc};
 use capstan_endpoint::{
-    Adapter, BatchReader, Checkpoint, ChunkFacts, ChunkWriter, Cursor, Listing, Namespace, Occupancy, PartKey,
+    Adapter, BatchReader, Checkpoint, ChunkFacts, ChunkWriter, Cursor, Listing, Mend, Namespace, Occupancy, PartKey,
     PlannedChunk, Range, Result, SetAside, Sink, SinkAbilities, Source, SourceAbilities, SplitTarget, Unit, WritePlan,
 };
 use capstan_mongodb::MongoAdapter;
@@ -169,6 +169,10 @@ impl Sink for Apart<dyn Sink> {
 
     async fn scan(&self) -> Result<Arc<dyn Source>> {
         Ok(Arc::new(Apart::<dyn Source> { inner: self.inner.scan().await?, prefix: self.prefix.clone() }))
+    }
+
+    async fn mender(&self, unit: &Unit) -> Result<Box<dyn Mend>> {
+        self.inner.mender(&self.there(unit)).await
     }
 }
 

@@ -155,6 +155,7 @@ impl Sink for ArchiveSink {
             scan: Scan::AfterJob,
             definitions: true,
             exact_bytes: true,
+            mends: false,
         }
     }
 
