@@ -236,6 +236,22 @@ pub enum JournalError {
         /// The highest epoch seen.
         seen: Epoch,
     },
+    /// A store that several servers share cannot be reached at the moment; calls may be made again.
+    #[error("{place} cannot be reached; see that it runs and that the network lets this server through")]
+    Away {
+        /// Its address, without secrets.
+        place: String,
+        /// What came of the last try.
+        source: std::io::Error,
+    },
+    /// A store that is there and cannot be used as it is: too old, a right is missing, a setting does not fit.
+    #[error("{place} cannot hold a journal as it is: {what}")]
+    Unfit {
+        /// Its address, without secrets, or the part of it.
+        place: String,
+        /// What was expected, what was found, and what to do.
+        what: String,
+    },
     /// The store did not answer, or answered with a failure that may pass.
     #[error("{operation} in {place}")]
     Store {
