@@ -63,7 +63,7 @@ fn package(service: Service) -> Option<&'static str> {
         Service::Redis => Some("redis-server"),
         Service::Postgres => Some("postgresql"),
         Service::Beanstalkd => Some("beanstalkd"),
-        Service::Mongo | Service::Ferret => None,
+        Service::Mongo | Service::Ferret | Service::Cassandra => None,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod beanstalkd;
 mod built;
+mod cassandra;
 mod command;
 mod ferret;
 mod mongo;
@@ -33,7 +34,8 @@ const READY_MAX: Duration = Duration::from_secs(60);
 const BESIDE: &str = "beside";
 
 /// Every server that can be started, in the order in which they are listed.
-pub const ALL: [Service; 5] = [Service::Redis, Service::Postgres, Service::Beanstalkd, Service::Mongo, Service::Ferret];
+pub const ALL: [Service; 6] =
+    [Service::Redis, Service::Postgres, Service::Beanstalkd, Service::Mongo, Service::Ferret, Service::Cassandra];
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,6 +45,7 @@ pub enum Service {
     Beanstalkd,
     Mongo,
     Ferret,
+    Cassandra,
 }
 
 /// When a server flushes what it was told to its disk.
@@ -86,6 +89,7 @@ impl Service {
             Self::Beanstalkd => "beanstalkd",
             Self::Mongo => "mongo",
             Self::Ferret => "ferret",
+            Self::Cassandra => "cassandra",
         }
     }
 
@@ -97,6 +101,7 @@ impl Service {
             Self::Beanstalkd => "peer of the work benchmark",
             Self::Mongo => "for tests; speaks MongoDB, from memory (mongo-java-server)",
             Self::Ferret => "for tests; speaks MongoDB, from a PostgreSQL of its own (FerretDB)",
+            Self::Cassandra => "for tests; a cluster of one node",
         }
     }
 
@@ -108,6 +113,7 @@ impl Service {
             Self::Beanstalkd => on_path("beanstalkd"),
             Self::Mongo => mongo::program(),
             Self::Ferret => ferret::program(),
+            Self::Cassandra => cassandra::program(),
         }
     }
 
@@ -117,6 +123,7 @@ impl Service {
             Self::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
             Self::Beanstalkd => format!("beanstalk://127.0.0.1:{port}"),
             Self::Mongo | Self::Ferret => format!("mongodb://127.0.0.1:{port}"),
+            Self::Cassandra => format!("cassandra://127.0.0.1:{port}"),
         }
     }
 
@@ -125,6 +132,7 @@ impl Service {
         match self {
             Self::Mongo => mongo::build(),
             Self::Ferret => ferret::build(),
+            Self::Cassandra => cassandra::build(),
             Self::Redis | Self::Postgres | Self::Beanstalkd => Ok(()),
         }
     }
@@ -137,7 +145,7 @@ impl Service {
                 let place = Place { folder, port: free_port()?, durability: place.durability };
                 Ok(Some(Box::new(Self::Postgres.start(&place, detached)?)))
             }
-            Self::Redis | Self::Postgres | Self::Beanstalkd | Self::Mongo => Ok(None),
+            Self::Redis | Self::Postgres | Self::Beanstalkd | Self::Mongo | Self::Cassandra => Ok(None),
         }
     }
 
@@ -149,6 +157,7 @@ impl Service {
             Self::Beanstalkd => Ok(beanstalkd::command(program, place)),
             Self::Mongo => mongo::command(program, place),
             Self::Ferret => Ok(ferret::command(program, place, beside)),
+            Self::Cassandra => cassandra::prepare(program, place),
         }
     }
 
@@ -158,6 +167,7 @@ impl Service {
             Self::Postgres => postgres::answers(port),
             Self::Beanstalkd => beanstalkd::answers(port),
             Self::Mongo | Self::Ferret => mongo::answers(port),
+            Self::Cassandra => cassandra::answers(port),
         }
     }
 

@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -24,11 +25,12 @@ use skipped::Skipped;
 use transcript::Transcript;
 
 /// The servers that tests are run against, with the variable that tells a test where its server is.
-const SERVERS: [(Service, &str); 4] = [
+const SERVERS: [(Service, &str); 5] = [
     (Service::Redis, "CAPSTAN_TEST_REDIS_URL"),
     (Service::Postgres, "CAPSTAN_TEST_POSTGRES_URL"),
     (Service::Mongo, "CAPSTAN_TEST_MONGO_URL"),
     (Service::Ferret, "CAPSTAN_TEST_FERRET_URL"),
+    (Service::Cassandra, "CAPSTAN_TEST_CASSANDRA_URL"),
 ];
 
 #[derive(Args)]
@@ -162,15 +164,24 @@ fn start_servers(folder: &Path) -> Result<Vec<Running>> {
     println!("==> servers");
     let services = SERVERS.map(|(service, _)| service);
     let missing = setup::install(&services);
+    let wanted = services.into_iter().filter(|service| !missing.contains(service)).collect::<Vec<_>>();
+    for service in &missing {
+        eprintln!("    {service} cannot be had on this machine: its tests are skipped");
+    }
+    let mut places = Vec::new();
+    for service in &wanted {
+        let folder = folder.join(service.name());
+        places.push(Place { folder, port: free_port()?, durability: Durability::BeforeAck });
+    }
+    // All at once: the slowest takes as long as the others together.
+    let started = thread::scope(|scope| {
+        let starting = wanted.iter().zip(&places);
+        let starting = starting.map(|(service, place)| scope.spawn(|| service.start(place, false))).collect::<Vec<_>>();
+        starting.into_iter().map(|server| server.join().expect("starting a server does not panic")).collect::<Vec<_>>()
+    });
     let mut running = Vec::new();
-    for service in services {
-        if missing.contains(&service) {
-            eprintln!("    {service} cannot be had on this machine: its tests are skipped");
-            continue;
-        }
-        let place =
-            Place { folder: folder.join(service.name()), port: free_port()?, durability: Durability::BeforeAck };
-        match service.start(&place, false) {
+    for (service, server) in wanted.into_iter().zip(started) {
+        match server {
             Ok(server) => {
                 println!("    {} pid={}", server.url, server.pid);
                 running.push(server);
