@@ -1,6 +1,7 @@
 //! Starting and stopping the owner.
 
 use crate::clock::{Clock, SystemClock};
+use crate::cluster::Leadership;
 use crate::feed::Feed;
 use crate::handle::{Handle, turn_away_all};
 use crate::housekeeping::{Housekeeping, Retention};
@@ -9,7 +10,8 @@ use crate::owner::{End, Owner, Parts};
 use crate::recovery::{self, Recovered, RecoveryError};
 use crate::settling::{self, Settled};
 use crate::status::{Role, Status};
-use capstan_ids::{Epoch, Moment, Position};
+use crate::streams;
+use capstan_ids::{Epoch, Moment, Position, WallTime};
 use capstan_journal::{Commit, Durability, Journal};
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
@@ -72,6 +74,9 @@ pub enum EndError {
     /// Another server leads.
     #[error("another server leads this journal")]
     Fenced,
+    /// The journal has not answered for too long.
+    #[error("the journal does not answer: {0}")]
+    Away(String),
     /// The journal failed.
     #[error("the journal failed: {0}")]
     Broken(String),
@@ -86,26 +91,32 @@ pub struct Coordinator {
 
 impl Coordinator {
     /// Reads the state back, takes the lead, and starts the owner. Blocks while it reads.
+    ///
+    /// For a journal that only this process can open; servers that share one start a [`Cluster`](crate::Cluster).
     pub fn start(mut journal: Box<dyn Journal>, options: Options) -> Result<(Self, Handle), StartError> {
         let now = options.clock.now();
         let mut recovered = recovery::recover(journal.as_mut(), now)?;
-        let facts = &recovered.facts;
-        tracing::info!(
-            snapshots = facts.snapshots,
-            rows = facts.rows,
-            events = facts.events,
-            milliseconds = facts.took.as_millis() as u64,
-            position = %recovered.next,
-            "state read back"
-        );
-        if let Durability::Later(why) = journal.durability() {
-            tracing::warn!(
-                why,
-                "the journal acknowledges before it is durable: a power cut can lose what was acknowledged"
-            );
-        }
+        recovered.facts.tell(recovered.next);
+        tell_durability(journal.as_ref());
         let epoch = recovered.epoch.next();
-        recovered.next = accede(journal.as_mut(), &recovered, epoch, now, &options.address)?;
+        let commit = accession(recovered.streams.newest_wall(), now, &options.address);
+        recovered.next = match settling::settle(journal.as_mut(), epoch, recovered.next, &commit, || true) {
+            Settled::Committed => recovered.next.plus(commit.events()),
+            Settled::Fenced => return Err(StartError::Accession("another server leads".into())),
+            Settled::Refused(refusal) => return Err(StartError::Accession(refusal.to_string())),
+            Settled::Away(error) | Settled::Broken(error) => return Err(StartError::Accession(error.to_string())),
+        };
+        Self::lead(journal, recovered, epoch, Leadership::for_ever(), options)
+    }
+
+    /// Starts the owner of a state whose accession is durable.
+    pub(crate) fn lead(
+        journal: Box<dyn Journal>,
+        recovered: Recovered,
+        epoch: Epoch,
+        leadership: Leadership,
+        options: Options,
+    ) -> Result<(Self, Handle), StartError> {
         let durable = Position::new(recovered.next.get() - 1);
         let status = Arc::new(Status::default());
         status.set_epoch(epoch);
@@ -121,6 +132,7 @@ impl Coordinator {
             recovered,
             journal,
             epoch,
+            leadership,
             queue,
             feed,
             status,
@@ -153,14 +165,24 @@ impl Coordinator {
         self.ended().await
     }
 
+    /// Waits until the owner has ended.
+    pub(crate) fn blocking_ended(self) -> Result<(), EndError> {
+        told(self.ended.blocking_recv())
+    }
+
     /// Resolves when the owner has ended by itself; a server must stop then.
     pub async fn ended(&mut self) -> Result<(), EndError> {
-        match (&mut self.ended).await {
-            Ok(End::Stopped) => Ok(()),
-            Ok(End::Fenced) => Err(EndError::Fenced),
-            Ok(End::Broken(error)) => Err(EndError::Broken(error)),
-            Err(_) => Err(EndError::Broken("the owner's thread panicked".into())),
-        }
+        told((&mut self.ended).await)
+    }
+}
+
+fn told(ended: Result<End, oneshot::error::RecvError>) -> Result<(), EndError> {
+    match ended {
+        Ok(End::Stopped) => Ok(()),
+        Ok(End::Fenced) => Err(EndError::Fenced),
+        Ok(End::Away(why)) => Err(EndError::Away(why)),
+        Ok(End::Broken(error)) => Err(EndError::Broken(error)),
+        Err(_) => Err(EndError::Broken("the owner's thread panicked".into())),
     }
 }
 
@@ -184,19 +206,17 @@ impl Drop for Closing {
 }
 
 /// A leader's first commit says who it is; before it stands, nothing is answered.
-fn accede(
-    journal: &mut dyn Journal,
-    recovered: &Recovered,
-    epoch: Epoch,
-    now: Moment,
-    address: &str,
-) -> Result<Position, StartError> {
-    let mut commit = Commit::new(recovery::not_before(now.wall, recovered.streams.newest_wall()));
-    commit.push(&recovered.streams.leader, |buffer| buffer.extend_from_slice(address.as_bytes()));
-    match settling::settle(journal, epoch, recovered.next, &commit, || true) {
-        Settled::Committed => Ok(recovered.next.plus(commit.events())),
-        Settled::Fenced => Err(StartError::Accession("another server leads".into())),
-        Settled::Refused(refusal) => Err(StartError::Accession(refusal.to_string())),
-        Settled::Broken(error) => Err(StartError::Accession(error.to_string())),
+pub(crate) fn accession(newest: WallTime, now: Moment, address: &str) -> Commit {
+    let mut commit = Commit::new(recovery::not_before(now.wall, newest));
+    commit.push(&streams::named(streams::LEADER), |buffer| buffer.extend_from_slice(address.as_bytes()));
+    commit
+}
+
+pub(crate) fn tell_durability(journal: &dyn Journal) {
+    if let Durability::Later(why) = journal.durability() {
+        tracing::warn!(
+            why,
+            "the journal acknowledges before it is durable: a power cut can lose what was acknowledged"
+        );
     }
 }

@@ -6,6 +6,10 @@ use crate::owner::{End, Owner};
 use crate::recovery;
 use crate::status::Role;
 use capstan_ids::Moment;
+use std::time::Duration;
+
+/// When whoever was answered nothing may ask again: another server leads by then, mostly.
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
 
 impl Owner {
     /// Memory is ahead of the log: throws it away and reads it again.
@@ -38,6 +42,14 @@ impl Owner {
         self.status.set_role(Role::Standby);
         self.tell_everybody(&Failure::NotLeader { leader: None });
         End::Fenced
+    }
+
+    /// Nobody knows what stands: whoever waits is told so, and the next leader will read it.
+    pub(crate) fn stand_by(&mut self, why: &str) -> End {
+        tracing::warn!(epoch = %self.epoch, why, "standing by");
+        self.status.set_role(Role::Standby);
+        self.tell_everybody(&Failure::Away { retry_after: AWAY_PAUSE });
+        End::Away(why.to_owned())
     }
 
     pub(crate) fn stop(&mut self) -> End {

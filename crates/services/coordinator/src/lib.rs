@@ -17,6 +17,7 @@
 
 mod acquiring;
 mod clock;
+mod cluster;
 mod coordination;
 mod coordinator;
 mod ending;
@@ -36,6 +37,7 @@ mod waiters;
 mod watch;
 
 pub use clock::{Clock, SystemClock};
+pub use cluster::{Cluster, ClusterError, Leadership, SharedStore, Term, Turn};
 pub use coordinator::{Coordinator, EndError, Options, StartError};
 pub use failure::Failure;
 pub use handle::{Acquired, COMMANDS_MAX, Handle, Outcome, WAIT_MAX};

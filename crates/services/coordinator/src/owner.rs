@@ -1,6 +1,7 @@
 //! The owner's loop: take what has queued up, decide, apply, flush once, answer.
 
 use crate::clock::Clock;
+use crate::cluster::Leadership;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::handle::Outcome;
@@ -33,11 +34,16 @@ const HOUSE_PAUSE: Duration = Duration::from_micros(200);
 /// After so long without work the durable mark is written.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// A leader without work looks this often whether it still leads: standbys and watchers are told in time.
+const LEADERSHIP_LOOK: Duration = Duration::from_millis(100);
+
 /// How the owner ended.
 #[derive(Debug)]
 pub(crate) enum End {
     Stopped,
     Fenced,
+    /// The journal does not answer, or leadership could not be extended in time.
+    Away(String),
     Broken(String),
 }
 
@@ -47,6 +53,8 @@ pub(crate) struct Owner {
     pub(crate) streams: Streams,
     pub(crate) status: Arc<Status>,
     pub(crate) epoch: Epoch,
+    /// Whether answers may be given at all.
+    pub(crate) leadership: Leadership,
     /// The position that the next event takes.
     pub(crate) next: Position,
     pub(crate) commit: Commit,
@@ -62,7 +70,7 @@ pub(crate) struct Owner {
     pub(crate) pending: Vec<Pending>,
     pub(crate) housekeeping: Housekeeping,
     pub(crate) stopping: bool,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     random: u64,
     cores: u32,
     /// Why the journal had no room, and when it said so.
@@ -76,6 +84,7 @@ pub(crate) struct Parts {
     pub recovered: Recovered,
     pub journal: Box<dyn Journal>,
     pub epoch: Epoch,
+    pub leadership: Leadership,
     pub queue: Receiver<Message>,
     pub feed: Arc<Feed>,
     pub status: Arc<Status>,
@@ -87,7 +96,8 @@ pub(crate) struct Parts {
 
 impl Owner {
     pub fn new(parts: Parts) -> Self {
-        let Parts { recovered, journal, epoch, queue, feed, status, clock, housekeeping, random, cores } = parts;
+        let Parts { recovered, journal, epoch, leadership, queue, feed, status, clock, housekeeping, random, cores } =
+            parts;
         Self {
             state: recovered.state,
             journal,
@@ -95,6 +105,7 @@ impl Owner {
             streams: recovered.streams,
             status,
             epoch,
+            leadership,
             next: recovered.next,
             commit: Commit::default(),
             queue,
@@ -163,6 +174,9 @@ impl Owner {
         if self.full.is_some() {
             // What is due cannot be done, and stays due.
             due = due.max(FULL_PAUSE);
+        }
+        if !self.leadership.is_for_ever() {
+            due = due.min(LEADERSHIP_LOOK);
         }
         if marked { due } else { due.min(IDLE) }
     }
@@ -307,8 +321,7 @@ impl Owner {
     /// Makes what was decided durable, then gives the answers.
     fn flush(&mut self, now: Moment) -> Option<End> {
         if self.commit.is_empty() {
-            self.answer(&Ok(()));
-            return None;
+            return self.answer_as_leader();
         }
         let began = Instant::now();
         match self.settle() {
@@ -326,16 +339,25 @@ impl Owner {
                 let (epoch, commit) = (self.epoch, &self.commit);
                 // Before the answers: who was answered and watches then begins behind what it was answered.
                 self.feed.publish(durable, || Recorded { position, epoch, commit: commit.clone() });
-                self.answer(&Ok(()));
-                None
+                self.answer_as_leader()
             }
             Settled::Refused(refusal) => {
                 tracing::error!(%refusal, "the journal took no more than was promised; reading the state again");
                 self.read_again(now, &Failure::Full(refusal))
             }
             Settled::Fenced => Some(self.step_down()),
+            Settled::Away(error) => Some(self.stand_by(&error.to_string())),
             Settled::Broken(error) => Some(self.fail(&error.to_string())),
         }
+    }
+
+    /// Gives the answers, if leadership still holds: another server may have answered something else by now.
+    fn answer_as_leader(&mut self) -> Option<End> {
+        if !self.leadership.holds(self.clock.now().monotonic) {
+            return Some(self.stand_by("leadership could not be extended in time"));
+        }
+        self.answer(&Ok(()));
+        None
     }
 
     pub(crate) fn answer(&mut self, durable: &Result<(), Failure>) {

@@ -2,7 +2,7 @@
 
 use crate::state::{State, StateEvent};
 use crate::streams::{self, Streams, session_of};
-use capstan_ids::{Moment, Position, StreamName, WallTime};
+use capstan_ids::{Epoch, Moment, Position, StreamName, WallTime};
 use capstan_journal::{Entry, Journal, JournalError, SnapshotInfo, Tail};
 use capstan_work::{Event, RestoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -37,7 +37,7 @@ pub(crate) struct Recovered {
     pub state: State,
     pub streams: Streams,
     pub next: Position,
-    pub epoch: capstan_ids::Epoch,
+    pub epoch: Epoch,
     pub facts: Facts,
 }
 
@@ -50,67 +50,30 @@ pub(crate) struct Facts {
     pub took: Duration,
 }
 
+impl Facts {
+    pub fn tell(&self, next: Position) {
+        tracing::info!(
+            snapshots = self.snapshots,
+            rows = self.rows,
+            events = self.events,
+            milliseconds = self.took.as_millis() as u64,
+            position = %next,
+            "state read back"
+        );
+    }
+}
+
 /// A snapshot that could not be read, known by what it is of and where it stands.
 type Unreadable = BTreeSet<(StreamName, Position)>;
 
 /// Reads everything back; leases begin their full term `now`.
 pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovered, RecoveryError> {
     let began = Instant::now();
-    let mut unreadable = Unreadable::new();
-    loop {
-        // What was read of a snapshot before it failed is in the state already: that one is thrown away.
-        if let Some(mut recovered) = attempt(journal, now, &mut unreadable)? {
-            recovered.facts.took = began.elapsed();
-            return Ok(recovered);
-        }
-    }
-}
-
-/// Reads everything back, unless one more snapshot turns out to be unreadable.
-fn attempt(
-    journal: &mut dyn Journal,
-    now: Moment,
-    unreadable: &mut Unreadable,
-) -> Result<Option<Recovered>, RecoveryError> {
-    let tail = journal.tail()?;
-    let mut reading = Reading { now, ..Reading::default() };
-    let mut by_stream: BTreeMap<StreamName, Vec<SnapshotInfo>> = BTreeMap::new();
-    for info in journal.snapshots()? {
-        by_stream.entry(info.stream.clone()).or_default().push(info);
-    }
-    for (stream, mut infos) in by_stream {
-        infos.sort_unstable_by_key(|info| info.position);
-        if let Some(info) = choose(&stream, &infos, unreadable, tail)? {
-            match restore(journal, info, &mut reading.state, now) {
-                Ok(rows) => {
-                    reading.facts.snapshots += 1;
-                    reading.facts.rows += rows;
-                    reading.covered.insert(stream, info.position);
-                }
-                Err(error) => {
-                    // An older one, and the events since then, make the same state.
-                    tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over");
-                    unreadable.insert((stream, info.position));
-                    return Ok(None);
-                }
-            }
-        } else if tail.first > Position::new(1) {
-            reading.lost.insert(stream);
-        }
-        for info in &infos {
-            reading.streams.finish(info, None);
-        }
-    }
-    if tail.next > tail.first {
-        for recorded in journal.read(tail.first)? {
-            let recorded = recorded?;
-            for entry in recorded.commit.entries(recorded.position) {
-                reading.entry(&entry, recorded.commit.at())?;
-            }
-            reading.streams.count(recorded.position, &recorded.commit);
-        }
-    }
-    reading.end(tail).map(Some)
+    let mut reading = Reading::begin(journal, now)?;
+    reading.advance(journal, now)?;
+    let mut recovered = reading.end(journal, now)?;
+    recovered.facts.took = began.elapsed();
+    Ok(recovered)
 }
 
 /// The newest snapshot that can be read and that the log goes on from.
@@ -134,13 +97,18 @@ fn choose<'a>(
     }
 }
 
-/// A state being read back.
+/// A state being read back, by a server that starts or by a standby that follows the log.
 #[derive(Default)]
-struct Reading {
+pub(crate) struct Reading {
     state: State,
     streams: Streams,
     now: Moment,
     facts: Facts,
+    /// The position that is read next.
+    next: Position,
+    epoch: Epoch,
+    /// The first position of the log, when the reading began.
+    first: Position,
     /// Up to where snapshots hold the events of their streams.
     covered: HashMap<StreamName, Position>,
     /// Sessions that were opened in the log.
@@ -154,6 +122,94 @@ struct Reading {
 }
 
 impl Reading {
+    /// Reads the snapshots.
+    pub fn begin(journal: &mut dyn Journal, now: Moment) -> Result<Self, RecoveryError> {
+        let mut unreadable = Unreadable::new();
+        loop {
+            // What was read of a snapshot before it failed is in the state already: that one is thrown away.
+            if let Some(reading) = Self::snapshots(journal, now, &mut unreadable)? {
+                return Ok(reading);
+            }
+        }
+    }
+
+    /// Reads the snapshots, unless one more of them turns out to be unreadable.
+    fn snapshots(
+        journal: &mut dyn Journal,
+        now: Moment,
+        unreadable: &mut Unreadable,
+    ) -> Result<Option<Self>, RecoveryError> {
+        let tail = journal.tail()?;
+        let mut reading = Self { now, next: tail.first, first: tail.first, epoch: tail.epoch, ..Self::default() };
+        for (stream, mut infos) in by_stream(journal)? {
+            infos.sort_unstable_by_key(|info| info.position);
+            if let Some(info) = choose(&stream, &infos, unreadable, tail)? {
+                match restore(journal, info, &mut reading.state, now) {
+                    Ok(rows) => {
+                        reading.facts.snapshots += 1;
+                        reading.facts.rows += rows;
+                        reading.covered.insert(stream, info.position);
+                    }
+                    Err(error) => {
+                        // An older one, and the events since then, make the same state.
+                        tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over");
+                        unreadable.insert((stream, info.position));
+                        return Ok(None);
+                    }
+                }
+            } else if tail.first > Position::new(1) {
+                reading.lost.insert(stream);
+            }
+            for info in &infos {
+                reading.streams.finish(info, None);
+            }
+        }
+        Ok(Some(reading))
+    }
+
+    /// Reads on up to the end of the log as it is now.
+    pub fn advance(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), RecoveryError> {
+        self.now = now;
+        let tail = journal.tail()?;
+        self.epoch = self.epoch.max(tail.epoch);
+        if tail.next <= self.next {
+            return Ok(());
+        }
+        for recorded in journal.read(self.next)? {
+            let recorded = recorded?;
+            for entry in recorded.commit.entries(recorded.position) {
+                self.entry(&entry, recorded.commit.at())?;
+            }
+            self.streams.count(recorded.position, &recorded.commit);
+            self.next = recorded.position.plus(recorded.commit.events());
+            self.epoch = self.epoch.max(recorded.epoch);
+        }
+        Ok(())
+    }
+
+    /// The highest epoch that the log has seen.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The position that is read next.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// The latest time in what was read.
+    pub fn newest_wall(&self) -> WallTime {
+        self.streams.newest_wall()
+    }
+
+    /// What was read becomes a state to go on with; leases begin their full term `now`.
+    pub fn end(mut self, journal: &dyn Journal, now: Moment) -> Result<Recovered, RecoveryError> {
+        // A standby has seen none of the snapshots that the leader took meanwhile, nor which of them went.
+        self.streams.snapshots_are(&by_stream(journal)?);
+        self.now = now;
+        self.finish()
+    }
+
     fn entry(&mut self, entry: &Entry<'_>, at: WallTime) -> Result<(), RecoveryError> {
         let covered = self.covered.get(entry.stream);
         if covered.is_some_and(|position| entry.position <= *position) {
@@ -184,13 +240,13 @@ impl Reading {
         Ok(())
     }
 
-    fn end(mut self, tail: Tail) -> Result<Recovered, RecoveryError> {
+    fn finish(mut self) -> Result<Recovered, RecoveryError> {
         let headless = self.headless.iter().find(|(_, ended)| !**ended).map(|(stream, _)| stream);
         let ended = |stream: &&StreamName| !self.headless.contains_key(*stream);
         if let Some(stream) = headless.or_else(|| self.lost.iter().find(ended)) {
             let what = format!(
                 "{stream} goes on in a log that begins at position {}, and no snapshot of it can be read",
-                tail.first
+                self.first
             );
             return Err(RecoveryError::Unsound(what));
         }
@@ -199,9 +255,17 @@ impl Reading {
         if cfg!(debug_assertions) {
             self.state.check().map_err(RecoveryError::Unsound)?;
         }
-        let Self { state, streams, facts, .. } = self;
-        Ok(Recovered { state, streams, next: tail.next, epoch: tail.epoch, facts })
+        let Self { state, streams, facts, next, epoch, .. } = self;
+        Ok(Recovered { state, streams, next, epoch, facts })
     }
+}
+
+fn by_stream(journal: &dyn Journal) -> Result<BTreeMap<StreamName, Vec<SnapshotInfo>>, JournalError> {
+    let mut by_stream: BTreeMap<StreamName, Vec<SnapshotInfo>> = BTreeMap::new();
+    for info in journal.snapshots()? {
+        by_stream.entry(info.stream.clone()).or_default().push(info);
+    }
+    Ok(by_stream)
 }
 
 fn restore(journal: &dyn Journal, info: &SnapshotInfo, state: &mut State, now: Moment) -> Result<u64, RecoveryError> {

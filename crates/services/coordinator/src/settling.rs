@@ -18,6 +18,8 @@ pub(crate) enum Settled {
     Committed,
     Fenced,
     Refused(Refusal),
+    /// It was asked for long enough, and nobody knows: whether it stands, the next leader will read.
+    Away(JournalError),
     Broken(JournalError),
 }
 
@@ -42,8 +44,7 @@ pub(crate) fn settle(
             Append::Unknown(error) => {
                 tracing::warn!(%error, %position, "the journal lost an answer; asking again");
                 if began.elapsed() > AWAY_MAX || !go_on() {
-                    // Whether it stands, the next leader will read.
-                    return Settled::Broken(error);
+                    return Settled::Away(error);
                 }
                 std::thread::sleep(PAUSE);
             }
@@ -61,10 +62,10 @@ fn turn_away(queue: &Receiver<Message>) -> bool {
 impl Owner {
     /// Settles what became of this flush. Whoever asks for something meanwhile is sent away.
     pub(crate) fn settle(&mut self) -> Settled {
-        let Self { journal, commit, queue, stopping, epoch, next, .. } = self;
+        let Self { journal, commit, queue, stopping, epoch, next, leadership, clock, .. } = self;
         settle(journal.as_mut(), *epoch, *next, commit, || {
             *stopping |= turn_away(queue);
-            !*stopping
+            !*stopping && leadership.holds(clock.now().monotonic)
         })
     }
 }

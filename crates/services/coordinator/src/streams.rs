@@ -160,6 +160,25 @@ impl Streams {
         self.newest = self.newest.max(info.at);
     }
 
+    /// Some other server has taken and dropped snapshots: these are all there are now.
+    pub fn snapshots_are(&mut self, there: &BTreeMap<StreamName, Vec<SnapshotInfo>>) {
+        for stream in there.keys() {
+            self.logs.entry(stream.clone()).or_default();
+        }
+        for (stream, log) in &mut self.logs {
+            let mut snapshots = Vec::new();
+            for info in there.get(stream).into_iter().flatten() {
+                let known = log.snapshots.iter().find(|known| known.position == info.position).copied();
+                // The first event after one that is not known is not known either: at the earliest it is the next one.
+                let first_after = Some(info.position.plus(1));
+                let (position, at, bytes) = (info.position, info.at, info.bytes);
+                snapshots.push(known.unwrap_or(retention::SnapshotFacts { position, at, bytes, first_after }));
+            }
+            snapshots.sort_unstable_by_key(|snapshot| snapshot.position);
+            log.snapshots = snapshots;
+        }
+    }
+
     pub fn give_up(&mut self, stream: &StreamName) {
         if let Some(log) = self.logs.get_mut(stream) {
             log.writing = false;
