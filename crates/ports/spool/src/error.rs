@@ -35,7 +35,9 @@ pub enum SpoolError {
         source: io::Error,
     },
     /// The spool itself is not there, or is another one than was opened: say, an unmounted volume.
-    #[error("the spool {place} has marker {found} where {expected} was expected; is its volume mounted?")]
+    #[error(
+        "the spool {place} has marker {found} where {expected} was expected; is its volume mounted, its bucket there?"
+    )]
     Away {
         /// Which spool.
         place: String,
@@ -88,6 +90,36 @@ pub enum SpoolError {
         /// The newest known one.
         known: u16,
     },
+    /// The store refuses its user.
+    #[error("the spool {place} does not let this worker {operation}; its credentials must be right, and allow {right}")]
+    Denied {
+        /// What was tried.
+        operation: &'static str,
+        /// Which spool.
+        place: String,
+        /// What its user must be allowed, in the store's own words.
+        right: &'static str,
+        /// What the store said.
+        source: io::Error,
+    },
+    /// The URL is not one of a spool. Shows nothing of it that could be a secret.
+    #[error("the spool {url} is not usable: {reason}")]
+    Url {
+        /// The URL without its options, or `(not shown)`.
+        url: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A secret that the URL names cannot be had.
+    #[error("the spool {place} needs secret {name}, which cannot be had")]
+    Secret {
+        /// Which spool.
+        place: String,
+        /// The secret's name.
+        name: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A marker that is none.
     #[error("a spool's marker must be 32 hex digits in lower case, found {found:?}")]
     Marker {
@@ -125,11 +157,13 @@ impl SpoolError {
         match self {
             Self::Missing { .. } | Self::Damaged { .. } => SpoolFault::DumpAgain,
             Self::Full { .. } => SpoolFault::NoRoom,
-            Self::Away { .. } | Self::Store { .. } => SpoolFault::Retry,
+            Self::Away { .. } | Self::Store { .. } | Self::Secret { .. } => SpoolFault::Retry,
             Self::Exists { .. }
             | Self::Batch { .. }
             | Self::TooLarge { .. }
             | Self::Version { .. }
+            | Self::Denied { .. }
+            | Self::Url { .. }
             | Self::Marker { .. } => SpoolFault::Refused,
         }
     }

@@ -47,6 +47,8 @@
 //! ```
 #![warn(missing_docs)]
 
+mod ahead;
+mod blocking;
 pub mod conformance;
 mod decode;
 mod encode;
@@ -54,12 +56,20 @@ mod error;
 mod facts;
 mod file;
 mod format;
+mod gather;
 mod name;
+#[cfg(feature = "objects")]
+mod object;
+mod open;
 mod port;
+mod url;
 
 pub use error::{SpoolError, SpoolFault};
 pub use facts::{Checksum, PartFacts};
 pub use file::FileSpool;
 pub use format::{BATCH_BYTES_MAX, BLOCK_BYTES, Compression, PART_BYTES_MAX};
 pub use name::{PartName, PartNameError};
+#[cfg(feature = "objects")]
+pub use object::ObjectSpool;
+pub use open::{Lookup, Opening, open};
 pub use port::{Block, Keep, Listed, Marker, PartReader, PartWriter, Spool, Swept};

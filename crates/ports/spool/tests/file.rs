@@ -5,9 +5,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use capstan_ids::{SessionName, Token};
 use capstan_spool::conformance::{self, Subject};
-use capstan_spool::{Compression, FileSpool, Keep, Marker, PartFacts, PartName, Spool, SpoolError, SpoolFault};
+use capstan_spool::{
+    Compression, FileSpool, Keep, Marker, Opening, PartFacts, PartName, Spool, SpoolError, SpoolFault,
+};
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const DOCUMENT: &[u8] = b"\x0c\0\0\0\x10a\0\x01\0\0\0\0";
 
@@ -222,4 +227,58 @@ async fn format_version_1_is_still_what_is_written() {
 
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1-none.part");
     assert_eq!(fs::read(spool.path_of(&facts.name)).unwrap(), fs::read(fixture).unwrap());
+}
+
+/// A disk with so much room as the number says.
+fn disk(room: &Arc<AtomicU64>) -> impl Fn(&Path) -> io::Result<u64> + Send + Sync + 'static {
+    let room = Arc::clone(room);
+    move |_| Ok(room.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_stops_a_part_and_has_it_again_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let room = Arc::new(AtomicU64::new(5000));
+    let spool = open(folder.path()).await.with_reserve(1000).measured_by(disk(&room));
+    let mut writer = spool.begin_part(part(3, 0)).await.unwrap();
+    writer.write(Bytes::from_static(DOCUMENT), 1).await.unwrap();
+
+    // Another program fills the disk while the part is being written.
+    room.store(999, Ordering::SeqCst);
+    let while_writing = writer.seal().await.unwrap_err();
+    let before = spool.begin_part(part(3, 1)).await.map(|_| ()).unwrap_err();
+
+    for error in [while_writing, before] {
+        assert_eq!(error.fault(), SpoolFault::NoRoom, "{error}");
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(reason, "it has 999 bytes of room, less than the 1000 that are kept free");
+    }
+    assert_eq!(spool.free_space().await.unwrap(), Some(999));
+    assert_eq!(spool.list(&job()).await.unwrap(), []);
+
+    room.store(1000, Ordering::SeqCst);
+    let facts = sealed(&spool, part(3, 2)).await;
+    spool.prove(&facts).await.unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("shop")).unwrap().count(), 1, "nothing of the broken part is left");
+}
+
+#[tokio::test]
+async fn a_folder_is_opened_by_its_url_with_everything_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file:{}/made%20here", folder.path().display());
+    let opening =
+        Opening { fresh: Marker::new(7), compression: Compression::None, reserve: 0, secret: &|_| unreachable!() };
+
+    let spool = capstan_spool::open(&url, opening).await.unwrap();
+    let mut writer = spool.begin_part(part(3, 0)).await.unwrap();
+    for _ in 0..50 {
+        writer.write(Bytes::from_static(DOCUMENT), 1).await.unwrap();
+    }
+    let facts = writer.seal().await.unwrap();
+
+    assert_eq!(spool.marker(), open(&folder.path().join("made here")).await.marker());
+    assert!(facts.stored_bytes > facts.bytes, "it was told not to compress");
+    let full = capstan_spool::open(&url, Opening { reserve: u64::MAX, ..opening }).await.unwrap();
+    let refused = full.begin_part(part(3, 1)).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, SpoolError::Full { .. }), "{refused}");
 }

@@ -12,8 +12,11 @@
 
 mod marker;
 mod read;
+mod room;
 mod write;
 
+use crate::ahead::ReadingAhead;
+use crate::blocking::blocking;
 use crate::error::SpoolError;
 use crate::facts::PartFacts;
 use crate::format::Compression;
@@ -21,11 +24,11 @@ use crate::name::PartName;
 use crate::port::{Keep, Listed, Marker, PartReader, PartWriter, Spool, Swept};
 use async_trait::async_trait;
 use capstan_ids::SessionName;
+use room::Room;
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::task::JoinError;
 
 const SEALED: &str = ".part";
 const UNSEALED: &str = ".part.tmp";
@@ -35,6 +38,7 @@ const UNSEALED: &str = ".part.tmp";
 pub struct FileSpool {
     folder: Arc<Folder>,
     compression: Compression,
+    room: Room,
 }
 
 /// The folder and who it was when it was opened.
@@ -58,13 +62,27 @@ impl FileSpool {
     pub async fn open(root: impl Into<PathBuf>, fresh: Marker) -> Result<Self, SpoolError> {
         let root = root.into();
         let folder = blocking("open", move || Folder::open(root, fresh)).await?;
-        Ok(Self { folder: Arc::new(folder), compression: Compression::default() })
+        Ok(Self { folder: Arc::new(folder), compression: Compression::default(), room: Room::default() })
     }
 
     /// The same spool, compressing otherwise. What lies there already is read whatever it was compressed with.
     #[must_use]
     pub fn with_compression(self, compression: Compression) -> Self {
         Self { compression, ..self }
+    }
+
+    /// The same spool, which writes nothing more once its disk has less than so many bytes of room: then
+    /// [`SpoolError::Full`] comes, from beginning a part or from writing it, and the part is discarded.
+    #[must_use]
+    pub fn with_reserve(self, bytes: u64) -> Self {
+        Self { room: Room { reserve: bytes, ..self.room }, ..self }
+    }
+
+    /// The same spool, told by `probe` how many bytes may be written below its folder: for a quota that the file system
+    /// does not know of.
+    #[must_use]
+    pub fn measured_by(self, probe: impl Fn(&Path) -> io::Result<u64> + Send + Sync + 'static) -> Self {
+        Self { room: Room { probe: Arc::new(probe), ..self.room }, ..self }
     }
 
     /// Where a sealed part lies; for tests and people who look.
@@ -90,15 +108,15 @@ impl FileSpool {
 #[async_trait]
 impl Spool for FileSpool {
     async fn begin_part(&self, name: PartName) -> Result<Box<dyn PartWriter>, SpoolError> {
-        let compression = self.compression;
-        let part = self.on_folder("begin a part", move |folder| write::begin(folder, name, compression)).await?;
-        Ok(Box::new(write::FilePartWriter::start(part)))
+        let (compression, room) = (self.compression, self.room.clone());
+        let part = self.on_folder("begin a part", move |folder| write::begin(folder, name, compression, room)).await?;
+        Ok(Box::new(part.start()))
     }
 
     async fn open_part(&self, facts: &PartFacts) -> Result<Box<dyn PartReader>, SpoolError> {
         let facts = facts.clone();
         let part = self.on_folder("open a part", move |folder| read::open(folder, facts)).await?;
-        Ok(Box::new(read::FilePartReader::start(part)))
+        Ok(Box::new(ReadingAhead::start(part)))
     }
 
     async fn list(&self, job: &SessionName) -> Result<Vec<Listed>, SpoolError> {
@@ -142,12 +160,8 @@ impl Spool for FileSpool {
     }
 
     async fn free_space(&self) -> Result<Option<u64>, SpoolError> {
-        self.on_folder("measure free space", |folder| {
-            let room = rustix::fs::statvfs(&folder.root)
-                .map_err(|e| folder.failed("measure free space", &folder.root, e.into()))?;
-            Ok(Some(room.f_bavail.saturating_mul(room.f_frsize)))
-        })
-        .await
+        let room = self.room.clone();
+        self.on_folder("measure free space", move |folder| room.left(&folder.root).map(Some)).await
     }
 }
 
@@ -218,23 +232,4 @@ fn remove_file(path: &Path) -> io::Result<()> {
 /// Makes what was made or renamed in a folder durable.
 fn flush_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
-}
-
-/// Runs `act` where blocking harms nobody.
-async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    act: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, SpoolError> {
-    tokio::task::spawn_blocking(act).await.unwrap_or_else(|error| Err(stopped(operation, error)))
-}
-
-/// What a blocking task that did not end by itself means: a bug goes on as the panic it was, a shutdown is an error.
-fn stopped(operation: &'static str, error: JoinError) -> SpoolError {
-    match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => {
-            let source = io::Error::new(io::ErrorKind::Interrupted, "the process is shutting down");
-            SpoolError::Store { operation, place: String::from("of a process that stops"), source }
-        }
-    }
 }
