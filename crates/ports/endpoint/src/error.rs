@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// The result of every endpoint operation.
 pub type Result<T, E = EndpointError> = std::result::Result<T, E>;
@@ -37,7 +38,13 @@ pub enum EndpointError {
     Full { place: String, action: String, source: io::Error },
     /// Asked to slow down. Wait longer than for other failures.
     #[error("{place} is throttling while {action}: {reason}")]
-    Throttled { place: String, action: String, reason: String },
+    Throttled {
+        place: String,
+        action: String,
+        reason: String,
+        /// How long the endpoint itself says to wait.
+        wait: Option<Duration>,
+    },
     /// The file system failed in a way that may pass.
     #[error("I/O failed in {place} while {action}")]
     Io { place: String, action: String, source: io::Error },
@@ -75,6 +82,14 @@ impl EndpointError {
             Self::Full { .. } => ErrorClass::Full,
             Self::Throttled { .. } => ErrorClass::Throttled,
             Self::Io { .. } | Self::Unavailable { .. } => ErrorClass::Transient,
+        }
+    }
+
+    /// How long the endpoint says to wait before the next try; none where it says nothing of it.
+    pub fn advised_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { wait, .. } => *wait,
+            _ => None,
         }
     }
 

@@ -38,8 +38,10 @@ pub(crate) async fn create(server: &Server, unit: &Unit) -> Result<Vec<SetAside>
                 options.remove(&name);
                 // What only has a meaning beside it goes with it.
                 for (of, with) in BELONG_TOGETHER {
-                    if name == *of {
-                        with.iter().for_each(|name| drop(options.remove(name)));
+                    for name in with.iter().filter(|_| name == *of) {
+                        if options.remove(name).is_some() {
+                            refused.push(aside(unit, name, format!("means nothing without {of}")));
+                        }
                     }
                 }
             }

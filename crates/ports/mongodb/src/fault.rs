@@ -6,6 +6,8 @@ use bson::RawDocument;
 use capstan_endpoint::EndpointError;
 use mongodb::error::{Error, ErrorKind};
 
+use crate::throttle;
+
 /// What a server said, without what the driver adds to it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{message}", code.map(|code| format!("error {code}: ")).unwrap_or_default())]
@@ -35,6 +37,8 @@ pub(crate) enum Fault {
     Refused,
 }
 
+/// What metered services say when they ask to slow down.
+const THROTTLED: [&str; 4] = ["Request rate is large", "TooManyRequests", "RetryAfterMs=", "Rate limit exceeded"];
 pub(crate) const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 pub(crate) const NAMESPACE_EXISTS: i32 = 48;
 pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -44,13 +48,14 @@ pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
 pub(crate) fn of_code(code: i32, message: &str) -> Fault {
     match code {
         429 | 462 | 16500 => Fault::Throttled,
+        // Some give it the code of an internal error, or of a time that ran out.
+        _ if THROTTLED.iter().any(|words| message.contains(words)) => Fault::Throttled,
         6 | 7 | 24 | 43 | 46 | 50 | 64 | 89 | 91 | 112 | 133 | 134 | 175 | 189 | 202 | 237 | 262 | 9001 | 10058
         | 10107 | 11600 | 11601 | 11602 | 13435 | 13436 => Fault::Passing,
         14031 => Fault::Full,
         11 | 13 | 18 | 8000 => Fault::Denied,
         // Failures of the request as such: no document, a view, a name, a command, a write concern that cannot be had.
         20 | 59 | 73 | 79 | 81 | 100 | 115 | 166 | 168 | 238 | 9 | 40415 => Fault::Never,
-        _ if message.contains("Request rate is large") || message.contains("TooManyRequests") => Fault::Throttled,
         _ => Fault::Refused,
     }
 }
@@ -101,7 +106,10 @@ pub(crate) fn raise(fault: Fault, place: &str, action: &str, said: Said) -> Endp
         Fault::Cut | Fault::Elsewhere | Fault::Passing => {
             EndpointError::Unavailable { place, action, source: Box::new(said) }
         }
-        Fault::Throttled => EndpointError::Throttled { place, action, reason: said.to_string() },
+        Fault::Throttled => {
+            let wait = throttle::advised(&said.message);
+            EndpointError::Throttled { place, action, reason: said.to_string(), wait }
+        }
         Fault::Full => EndpointError::Full { place, action, source: io::Error::other(said) },
         Fault::Denied => EndpointError::Denied { place, action, source: Box::new(said) },
         Fault::Never | Fault::Refused => EndpointError::unsupported(action, place, said.to_string()),
@@ -174,6 +182,7 @@ mod tests {
             assert_eq!(error.class(), class, "{code}");
         }
         assert_eq!(of_code(1, "Request rate is large"), Fault::Throttled);
+        assert_eq!(of_code(50, "Request timed out. RetryAfterMs=5"), Fault::Throttled);
     }
 
     #[test]

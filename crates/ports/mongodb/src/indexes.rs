@@ -1,7 +1,7 @@
 //! Builds a unit's indexes, and says which of them the server does not have as they were.
 
-use bson::{Document, doc};
-use capstan_endpoint::{ExtJson, Result, SetAside, Unit};
+use bson::{Bson, Document, doc};
+use capstan_endpoint::{ExtJson, Namespace, Result, SetAside, Unit};
 
 use crate::definition::covers;
 use crate::fault::{self, Fault};
@@ -13,7 +13,13 @@ const OWN: [&str; 5] = ["v", "ns", "background", "textIndexVersion", "2dsphereIn
 
 /// Builds all indexes in one pass over the documents, or one by one where the server does not take them all.
 pub(crate) async fn build(server: &Server, unit: &Unit) -> Result<Vec<SetAside>> {
-    let wanted: Vec<Document> = unit.indexes.iter().map(definition).filter(|index| !is_of_ids(index)).collect();
+    let mut wanted: Vec<Document> = unit.indexes.iter().map(definition).filter(|index| !is_of_ids(index)).collect();
+    if collates(server, unit).await? {
+        // A server lists no collation of an index that compares bytes, and gives one made without any the collection's.
+        for index in wanted.iter_mut().filter(|index| !index.contains_key("collation")) {
+            index.insert("collation", doc! { "locale": "simple" });
+        }
+    }
     let mut refused = Vec::new();
     if wanted.is_empty() || order_all(server, unit, &wanted).await?.is_none() {
         return unkept(server, unit, &wanted).await;
@@ -55,7 +61,12 @@ async fn unkept(server: &Server, unit: &Unit, wanted: &[Document]) -> Result<Vec
             set_aside.push(aside(unit, index, "the target took it, and does not list it".into()));
             continue;
         };
-        let lost = index.iter().filter(|(name, value)| !kept.get(*name).is_some_and(|kept| covers(kept, value)));
+        let simple = Bson::Document(doc! { "locale": "simple" });
+        let is_kept = |name: &str, value: &Bson| match kept.get(name) {
+            Some(kept) => covers(kept, value),
+            None => name == "collation" && *value == simple,
+        };
+        let lost = index.iter().filter(|(name, value)| !is_kept(name, value));
         let mut lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
         let keys = |index: &Document| index.get_document("key").ok().map(|key| key.keys().cloned().collect::<Vec<_>>());
         if keys(kept) != keys(index) && !lost.contains(&"key") {
@@ -67,6 +78,18 @@ async fn unkept(server: &Server, unit: &Unit, wanted: &[Document]) -> Result<Vec
         }
     }
     Ok(set_aside)
+}
+
+/// Whether the collection, as the target made it, compares strings by other rules than their bytes.
+async fn collates(server: &Server, unit: &Unit) -> Result<bool> {
+    if unit.options.as_ref().is_none_or(|options| !options.to_document().contains_key("collation")) {
+        return Ok(false);
+    }
+    let Namespace { database, collection } = &unit.namespace;
+    let found = listing::collections(server, database, Some(collection)).await?;
+    let options = found.first().and_then(|found| found.options.as_ref());
+    let collation = options.and_then(|options| options.get_document("collation").ok());
+    Ok(collation.is_some_and(|collation| collation.get_str("locale").is_ok_and(|locale| locale != "simple")))
 }
 
 /// An index as it is asked for.

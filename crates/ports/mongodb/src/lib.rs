@@ -45,6 +45,7 @@ mod mender;
 mod order;
 mod placing;
 mod prepare;
+pub mod queries;
 mod range;
 mod reader;
 mod server;
@@ -52,6 +53,7 @@ mod sink;
 mod source;
 mod split;
 mod there;
+mod throttle;
 mod write;
 mod writer;
 

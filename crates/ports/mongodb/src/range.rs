@@ -131,7 +131,7 @@ impl Piece {
     }
 
     /// The query on `_id` alone.
-    fn filter(&self, after: Option<&Id>) -> Document {
+    pub fn filter(&self, after: Option<&Id>) -> Document {
         match self {
             Self::Ids(_) => Document::new(),
             Self::Of { kind, bounds } => {

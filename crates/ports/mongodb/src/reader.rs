@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::id::Id;
 use crate::range::{Piece, Place, Query};
 use crate::server::Server;
+use crate::throttle::Throttle;
 
 /// Batches that may wait between the server and whoever takes them.
 const BATCHES_WAITING: usize = 2;
@@ -85,13 +86,20 @@ type Outlet = mpsc::Sender<Result<Option<Batch>>>;
 impl Reading {
     async fn run(&self, outlet: &Outlet) -> Result<(), Ended> {
         let mut gathered = Gathered::new(self.place.clone());
-        let mut in_vain = 0;
+        let (mut in_vain, mut throttle) = (0, Throttle::default());
         while let Some(piece) = self.pieces.get(gathered.place.piece) {
             let before = gathered.given;
             let outcome = self.piece(piece, &mut gathered, outlet).await;
             gathered.give(piece, outlet).await?;
+            if gathered.given > before {
+                throttle.ease();
+            }
             match outcome {
                 Ok(()) => gathered.next_piece(),
+                Err(Ended::Failed(error)) if error.class() == ErrorClass::Throttled => {
+                    let Some(pause) = throttle.pause(error.advised_wait()) else { return Err(Ended::Failed(error)) };
+                    tokio::time::sleep(pause).await;
+                }
                 // A cursor that waited too long for its reader is gone, a member may step down, and another request
                 // may have lost a connection for all: reading just goes on behind what was given.
                 Err(Ended::Failed(error)) if error.class() == ErrorClass::Transient => {

@@ -7,6 +7,7 @@ use capstan_endpoint::{ErrorClass, Result, element};
 
 use crate::compose::Composer;
 use crate::id::Id;
+use crate::throttle::Throttle;
 use crate::write::Target;
 
 /// What became known of documents that were looked up; those that are missing are not in it.
@@ -28,7 +29,7 @@ impl There {
     /// Looks up the `_id`s of these documents.
     pub async fn of(target: &Target, documents: &[&[u8]]) -> Result<Self> {
         let mut there = Self::default();
-        let mut waiting = vec![documents];
+        let (mut waiting, mut throttle) = (vec![documents], Throttle::default());
         while let Some(some) = waiting.pop().filter(|some| !some.is_empty()) {
             let mut given = HashMap::with_capacity(some.len());
             given.extend(some.iter().filter_map(|document| Some((Id::of(document)?, *document))));
@@ -40,6 +41,11 @@ impl There {
             };
             match target.server.each(&target.database, look(target, some), "looking for documents", see).await {
                 Ok(()) => {}
+                Err(error) if error.class() == ErrorClass::Throttled => {
+                    let Some(pause) = throttle.pause(error.advised_wait()) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
+                    waiting.push(some);
+                }
                 Err(error) => {
                     let of_a_document = error.class() == ErrorClass::Permanent
                         || error.class() == ErrorClass::Transient && target.server.answers().await;

@@ -1,7 +1,5 @@
 //! Writes some documents by one raw command, and finds those that the server will not have.
 
-use std::time::Duration;
-
 use bson::{Document, RawDocumentBuf, doc};
 use capstan_endpoint::{Result, element};
 
@@ -11,15 +9,12 @@ use mongodb::error::{ErrorKind, WriteFailure};
 use crate::compose::Composer;
 use crate::fault::{self, Fault, Said};
 use crate::server::Server;
+use crate::throttle::{self, Throttle};
 
 /// How often one document may cost a connection before it is taken for the cause.
 const CUTS_MAX: u32 = 2;
 /// How often a write is sent again that was not sent because of another one's connection.
 const ELSEWHERE_TRIES: u32 = 50;
-/// How often a write that is throttled is tried again, and how long is waited first; the pause doubles up to the most.
-const THROTTLED_TRIES: u32 = 10;
-const THROTTLED_PAUSE: Duration = Duration::from_millis(100);
-const THROTTLED_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A document larger than this goes beside its command: inside, both together would be larger than a document may be.
 const BODY_BYTES: usize = 15 << 20;
 
@@ -59,15 +54,18 @@ impl Target {
     pub async fn write(&self, verb: Verb, documents: &[&[u8]]) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut waiting: Vec<Task> = vec![Task { places: (0..documents.len()).collect(), cuts: 0 }];
-        let (mut throttled, mut elsewhere) = (0, 0);
+        let (mut throttle, mut elsewhere) = (Throttle::default(), 0);
         while let Some(mut task) = waiting.pop().filter(|task| !task.places.is_empty()) {
             let some: Vec<&[u8]> = task.places.iter().map(|place| documents[*place]).collect();
             let answer = self.send(verb, &some).await;
             let (fault, said) = match answer {
                 Ok(answer) => {
-                    let again = self.judge(&answer, &task.places, &mut outcome)?;
-                    if !again.is_empty() {
-                        self.wait(&mut throttled, "documents were turned away").await?;
+                    let (again, said) = self.judge(&answer, &task.places, &mut outcome)?;
+                    if again.len() < task.places.len() {
+                        throttle.ease();
+                    }
+                    if let Some(said) = said {
+                        self.wait(&mut throttle, said).await?;
                         waiting.push(Task { places: again, cuts: 0 });
                     }
                     continue;
@@ -76,7 +74,7 @@ impl Target {
             };
             match fault {
                 Fault::Throttled => {
-                    self.wait(&mut throttled, &said.to_string()).await?;
+                    self.wait(&mut throttle, said).await?;
                     waiting.push(task);
                 }
                 // A server that has gone is not a document's fault, nor is what happens to others.
@@ -112,16 +110,19 @@ impl Target {
         fault::raise(fault, &place, "writing", said)
     }
 
-    /// Sorts what an answer says of single documents. Gives back those that are to be tried again.
-    fn judge(&self, answer: &Document, places: &[usize], outcome: &mut Outcome) -> Result<Vec<usize>> {
+    /// Sorts what an answer says of single documents. Gives back those that are to be tried again, and what was said of them.
+    fn judge(&self, answer: &Document, places: &[usize], outcome: &mut Outcome) -> Result<(Vec<usize>, Option<Said>)> {
         let answer = crate::range::raw(answer);
-        let mut again = Vec::new();
+        let (mut again, mut throttled) = (Vec::new(), None);
         for error in fault::write_errors(&answer) {
             let Some(place) = places.get(error.index).copied() else { continue };
             let said = Said { code: Some(error.code), message: error.message };
             match fault::of_code(error.code, &said.message) {
                 _ if fault::DUPLICATE_KEY.contains(&error.code) => outcome.duplicates.push((place, said.message)),
-                Fault::Throttled => again.push(place),
+                Fault::Throttled => {
+                    again.push(place);
+                    throttled = Some(said);
+                }
                 // An answer to a document, so it is about the document.
                 Fault::Refused | Fault::Never => outcome.refused.push((place, said.to_string())),
                 fault => return Err(self.failed(fault, said)),
@@ -129,17 +130,15 @@ impl Target {
         }
         match fault::write_concern_error(&answer) {
             Some((fault, said)) => Err(self.failed(fault, said)),
-            None => Ok(again),
+            None => Ok((again, throttled)),
         }
     }
 
-    async fn wait(&self, throttled: &mut u32, reason: &str) -> Result<()> {
-        *throttled += 1;
-        if *throttled > THROTTLED_TRIES {
-            return Err(self.failed(Fault::Throttled, Said { code: None, message: reason.to_owned() }));
+    async fn wait(&self, throttle: &mut Throttle, said: Said) -> Result<()> {
+        match throttle.pause(throttle::advised(&said.message)) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(self.failed(Fault::Throttled, said)),
         }
-        let pause = THROTTLED_PAUSE.saturating_mul(1 << (*throttled - 1)).min(THROTTLED_PAUSE_MAX);
-        tokio::time::sleep(pause).await;
         Ok(())
     }
 

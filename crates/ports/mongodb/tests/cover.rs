@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 mod indexed;
+mod wire;
 
 use bson::{Bson, Document, doc};
 use capstan_endpoint::{Adapter, Cursor, Namespace, Source, SplitTarget, Unit};
@@ -64,8 +65,8 @@ fn unit() -> Unit {
 
 /// Splits, reads every range whole, and compares with what the server holds, in its order.
 async fn covered(values: Vec<Bson>, target: SplitTarget, samples: bool) -> Result<(), TestCaseError> {
-    let (url, server) = Indexed::serve(values, samples, usize::MAX).await;
-    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let (serving, server) = Indexed::serve(values, samples, usize::MAX).await;
+    let source = MongoAdapter.source(&serving.url.parse().unwrap()).await.unwrap();
     let chunks = source.split(&unit(), &target).await.unwrap();
     prop_assert!(chunks.len() <= target.chunks_max.max(1) as usize);
     let mut all = Vec::new();
@@ -103,8 +104,8 @@ proptest! {
 async fn reading_goes_on_behind_any_batch_also_where_ids_are_too_long_for_a_cursor() {
     let mut values: Vec<Bson> = (0..2_500).map(Bson::Int32).collect();
     values.extend((0..1_200).map(|n| Bson::String(format!("{n:05}{}", "x".repeat(2_000)))));
-    let (url, _server) = Indexed::serve(values, true, usize::MAX).await;
-    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let (serving, _server) = Indexed::serve(values, true, usize::MAX).await;
+    let source = MongoAdapter.source(&serving.url.parse().unwrap()).await.unwrap();
     let chunks =
         source.split(&unit(), &SplitTarget { documents: 2_000, bytes: u64::MAX, chunks_max: 2 }).await.unwrap();
     let mut looked_at = 0;
@@ -123,8 +124,8 @@ async fn reading_goes_on_behind_any_batch_also_where_ids_are_too_long_for_a_curs
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_cursor_is_gone_on_with_behind_what_was_given() {
     let values: Vec<Bson> = (0..5_500).map(Bson::Int32).collect();
-    let (url, server) = Indexed::serve(values, true, 2).await;
-    let source = MongoAdapter.source(&url.parse().unwrap()).await.unwrap();
+    let (serving, server) = Indexed::serve(values, true, 2).await;
+    let source = MongoAdapter.source(&serving.url.parse().unwrap()).await.unwrap();
     let chunks =
         source.split(&unit(), &SplitTarget { documents: 10_000, bytes: u64::MAX, chunks_max: 1 }).await.unwrap();
 

@@ -7,14 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+use crate::wire::{self, Serving};
 
 pub use order::compare;
-
-const OP_QUERY: i32 = 2004;
-const OP_REPLY: i32 = 1;
-const OP_MSG: i32 = 2013;
 
 /// What it serves, and how well.
 pub struct Indexed {
@@ -29,55 +25,18 @@ pub struct Indexed {
 
 impl Indexed {
     /// Serves these `_id`s, of which equal ones are one, and says where.
-    pub async fn serve(mut ids: Vec<Bson>, samples: bool, forgets_after: usize) -> (String, Arc<Self>) {
+    pub async fn serve(mut ids: Vec<Bson>, samples: bool, forgets_after: usize) -> (Serving, Arc<Self>) {
         ids.sort_by(compare);
         ids.dedup_by(|one, other| compare(one, other).is_eq());
         let server = Arc::new(Self { ids, samples, forgets_after, cursors: Mutex::default() });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("mongodb://{}", listener.local_addr().unwrap());
-        let serving = server.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().talk(stream));
-            }
-        });
-        (url, server)
+        let answering = server.clone();
+        (wire::serve(move |command| Some(answering.answer(command))).await, server)
     }
 
-    async fn talk(self: Arc<Self>, mut stream: TcpStream) {
-        let mut header = [0; 16];
-        while stream.read_exact(&mut header).await.is_ok() {
-            let field = |at: usize| i32::from_le_bytes(header[at..at + 4].try_into().unwrap());
-            let (length, request, code) = (field(0), field(4), field(12));
-            let mut body = vec![0; length as usize - 16];
-            stream.read_exact(&mut body).await.unwrap();
-            let answer = match code {
-                OP_QUERY => {
-                    let name = body[4..].iter().position(|byte| *byte == 0).unwrap();
-                    let answer = self.answer(&Document::from_reader(&body[4 + name + 1 + 8..]).unwrap());
-                    let fixed: Vec<u8> = [0; 16].into_iter().chain(1i32.to_le_bytes()).collect();
-                    (OP_REPLY, [fixed, answer.to_vec().unwrap()].concat())
-                }
-                OP_MSG => {
-                    let answer = self.answer(&Document::from_reader(&body[5..]).unwrap());
-                    (OP_MSG, [vec![0; 5], answer.to_vec().unwrap()].concat())
-                }
-                other => panic!("an unknown message: {other}"),
-            };
-            let length = i32::try_from(answer.1.len() + 16).unwrap();
-            let head = [length, 0, request, answer.0].map(i32::to_le_bytes).concat();
-            stream.write_all(&[head, answer.1].concat()).await.unwrap();
-        }
-    }
-
-    fn answer(&self, command: &Document) -> Document {
+    pub fn answer(&self, command: &Document) -> Document {
         let (name, of) = command.iter().next().unwrap();
         match name.to_lowercase().as_str() {
-            "hello" | "ismaster" => doc! {
-                "ismaster": true, "isWritablePrimary": true, "maxBsonObjectSize": 16 << 20,
-                "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000, "maxWireVersion": 21,
-                "minWireVersion": 0, "ok": 1,
-            },
+            "hello" | "ismaster" => wire::hello(),
             "collstats" => doc! { "count": self.ids.len() as i64, "size": self.ids.len() as i64 * 50, "ok": 1 },
             "find" => self.open(self.find(command), command.get_i32("batchSize").unwrap_or(101)),
             "aggregate" if self.samples => self.open(self.sample(command), 10_000),
