@@ -36,15 +36,15 @@ pub fn install(services: &[Service]) -> Vec<Service> {
     if wanted.is_empty() {
         return wanted;
     }
-    let packages = wanted.iter().filter_map(|service| package(*service)).collect::<Vec<_>>();
+    let packages = wanted.iter().filter_map(|service| service.package()).collect::<Vec<_>>();
     if !packages.is_empty() {
         println!("setup: installing {}", packages.join(", "));
         if let Err(why) = apt(&packages) {
             eprintln!("setup: cannot install {}: {why:#}", packages.join(", "));
         }
     }
-    // After the packages: one of these stores in another.
-    for service in wanted.iter().filter(|service| package(**service).is_none()) {
+    // After the packages: some of these need one. What a package has brought as a program is there by now.
+    for service in missing(services) {
         println!("setup: building {service}");
         if let Err(why) = service.build() {
             eprintln!("setup: cannot build {service}: {why:#}");
@@ -55,16 +55,6 @@ pub fn install(services: &[Service]) -> Vec<Service> {
 
 fn missing(services: &[Service]) -> Vec<Service> {
     services.iter().copied().filter(|service| service.program().is_none()).collect()
-}
-
-/// The Debian package that a server comes in; none for those that are built.
-fn package(service: Service) -> Option<&'static str> {
-    match service {
-        Service::Redis => Some("redis-server"),
-        Service::Postgres => Some("postgresql"),
-        Service::Beanstalkd => Some("beanstalkd"),
-        Service::Mongo | Service::Ferret | Service::Cassandra => None,
-    }
 }
 
 fn apt(packages: &[&str]) -> Result<()> {

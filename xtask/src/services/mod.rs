@@ -16,6 +16,7 @@ mod mongo;
 mod postgres;
 mod process;
 mod redis;
+mod s3;
 
 use std::fmt;
 use std::fs;
@@ -34,8 +35,15 @@ const READY_MAX: Duration = Duration::from_secs(60);
 const BESIDE: &str = "beside";
 
 /// Every server that can be started, in the order in which they are listed.
-pub const ALL: [Service; 6] =
-    [Service::Redis, Service::Postgres, Service::Beanstalkd, Service::Mongo, Service::Ferret, Service::Cassandra];
+pub const ALL: [Service; 7] = [
+    Service::Redis,
+    Service::Postgres,
+    Service::Beanstalkd,
+    Service::Mongo,
+    Service::Ferret,
+    Service::Cassandra,
+    Service::S3,
+];
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -46,6 +54,7 @@ pub enum Service {
     Mongo,
     Ferret,
     Cassandra,
+    S3,
 }
 
 /// When a server flushes what it was told to its disk.
@@ -90,6 +99,7 @@ impl Service {
             Self::Mongo => "mongo",
             Self::Ferret => "ferret",
             Self::Cassandra => "cassandra",
+            Self::S3 => "s3",
         }
     }
 
@@ -102,6 +112,7 @@ impl Service {
             Self::Mongo => "for tests; speaks MongoDB, from memory (mongo-java-server)",
             Self::Ferret => "for tests; speaks MongoDB, from a PostgreSQL of its own (FerretDB)",
             Self::Cassandra => "for tests; a cluster of one node",
+            Self::S3 => "for tests; speaks Amazon S3, from memory (moto)",
         }
     }
 
@@ -114,6 +125,7 @@ impl Service {
             Self::Mongo => mongo::program(),
             Self::Ferret => ferret::program(),
             Self::Cassandra => cassandra::program(),
+            Self::S3 => s3::program(),
         }
     }
 
@@ -124,6 +136,20 @@ impl Service {
             Self::Beanstalkd => format!("beanstalk://127.0.0.1:{port}"),
             Self::Mongo | Self::Ferret => format!("mongodb://127.0.0.1:{port}"),
             Self::Cassandra => format!("cassandra://127.0.0.1:{port}"),
+            Self::S3 => {
+                format!("s3://{}?region=us-east-1&endpoint=http://127.0.0.1:{port}&allow_http=true", s3::BUCKET)
+            }
+        }
+    }
+
+    /// The Debian package that has to be there before it can be installed or built, if one is missing.
+    pub fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Redis => Some("redis-server"),
+            Self::Postgres => Some("postgresql"),
+            Self::Beanstalkd => Some("beanstalkd"),
+            Self::S3 => s3::package(),
+            Self::Mongo | Self::Ferret | Self::Cassandra => None,
         }
     }
 
@@ -133,6 +159,7 @@ impl Service {
             Self::Mongo => mongo::build(),
             Self::Ferret => ferret::build(),
             Self::Cassandra => cassandra::build(),
+            Self::S3 => s3::build(),
             Self::Redis | Self::Postgres | Self::Beanstalkd => Ok(()),
         }
     }
@@ -145,7 +172,7 @@ impl Service {
                 let place = Place { folder, port: free_port()?, durability: place.durability };
                 Ok(Some(Box::new(Self::Postgres.start(&place, detached)?)))
             }
-            Self::Redis | Self::Postgres | Self::Beanstalkd | Self::Mongo | Self::Cassandra => Ok(None),
+            Self::Redis | Self::Postgres | Self::Beanstalkd | Self::Mongo | Self::Cassandra | Self::S3 => Ok(None),
         }
     }
 
@@ -158,6 +185,7 @@ impl Service {
             Self::Mongo => mongo::command(program, place),
             Self::Ferret => Ok(ferret::command(program, place, beside)),
             Self::Cassandra => cassandra::prepare(program, place),
+            Self::S3 => Ok(s3::command(program, place)),
         }
     }
 
@@ -168,6 +196,7 @@ impl Service {
             Self::Beanstalkd => beanstalkd::answers(port),
             Self::Mongo | Self::Ferret => mongo::answers(port),
             Self::Cassandra => cassandra::answers(port),
+            Self::S3 => s3::answers(port),
         }
     }
 

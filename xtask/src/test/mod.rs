@@ -25,12 +25,13 @@ use skipped::Skipped;
 use transcript::Transcript;
 
 /// The servers that tests are run against, with the variable that tells a test where its server is.
-const SERVERS: [(Service, &str); 5] = [
+const SERVERS: [(Service, &str); 6] = [
     (Service::Redis, "CAPSTAN_TEST_REDIS_URL"),
     (Service::Postgres, "CAPSTAN_TEST_POSTGRES_URL"),
     (Service::Mongo, "CAPSTAN_TEST_MONGO_URL"),
     (Service::Ferret, "CAPSTAN_TEST_FERRET_URL"),
     (Service::Cassandra, "CAPSTAN_TEST_CASSANDRA_URL"),
+    (Service::S3, "CAPSTAN_TEST_S3_URL"),
 ];
 
 #[derive(Args)]
