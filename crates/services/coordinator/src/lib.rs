@@ -37,7 +37,7 @@ mod waiters;
 mod watch;
 
 pub use clock::{Clock, SystemClock};
-pub use cluster::{Cluster, ClusterError, Leadership, SharedStore, Term, Turn};
+pub use cluster::{Cluster, ClusterError, Leadership, SharedStore, StoreError, Term, Turn};
 pub use coordinator::{Coordinator, EndError, Options, StartError};
 pub use failure::Failure;
 pub use handle::{Acquired, COMMANDS_MAX, Handle, Outcome, WAIT_MAX};
