@@ -20,12 +20,23 @@ pub struct Acquire {
     pub wait: Duration,
     /// The same key again hands back the leases that a lost answer gave. A new request needs a new key.
     pub key: Option<IdempotencyKey>,
+    /// How many items the worker can do at a time in all, busy or not, where it says: only shown to people.
+    pub slots: Option<u32>,
 }
 
 impl Acquire {
     /// One item of any kind and session, if there is one at once.
     pub fn any(worker: WorkerId) -> Self {
-        Self { worker, kinds: Vec::new(), sessions: Vec::new(), max: 1, lease: None, wait: Duration::ZERO, key: None }
+        Self {
+            worker,
+            kinds: Vec::new(),
+            sessions: Vec::new(),
+            max: 1,
+            lease: None,
+            wait: Duration::ZERO,
+            key: None,
+            slots: None,
+        }
     }
 }
 

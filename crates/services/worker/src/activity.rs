@@ -15,6 +15,8 @@ pub struct Activity {
     pub totals: BTreeMap<Kind, Totals>,
     /// Why nothing is dumped now, if so.
     pub hold: Option<String>,
+    /// Why restores are left to other workers for a while, if so.
+    pub elsewhere: Option<String>,
     /// Why the coordinator cannot be reached, if so.
     pub away: Option<String>,
 }
@@ -109,6 +111,10 @@ impl Board {
 
     pub fn hold(&self, reason: Option<String>) {
         self.0.send_if_modified(|activity| std::mem::replace(&mut activity.hold, reason.clone()) != reason);
+    }
+
+    pub fn elsewhere(&self, reason: Option<String>) {
+        self.0.send_if_modified(|activity| std::mem::replace(&mut activity.elsewhere, reason.clone()) != reason);
     }
 
     pub fn away(&self, reason: Option<String>) {

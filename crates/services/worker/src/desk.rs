@@ -94,6 +94,11 @@ impl Desk {
         self.stop.is_cancelled()
     }
 
+    /// Waits until the worker wants to stop.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// Waits until a checkpoint has been noted.
     pub async fn noted(&self) {
         self.noted.notified().await;

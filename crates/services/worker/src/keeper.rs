@@ -5,8 +5,9 @@ use crate::desk::Desk;
 use capstan_coordination::{Coordination, CoordinationError};
 use std::time::Duration;
 
-/// Renewals are never further apart: they carry what people see of the progress, and bring a revocation.
-const RENEW_EVERY_MAX: Duration = Duration::from_secs(2);
+/// Renewals are never further apart: they carry what people see of the progress, and bring a revocation, which ends a
+/// task within a second, whatever its endpoints do.
+const RENEW_EVERY_MAX: Duration = Duration::from_millis(500);
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 

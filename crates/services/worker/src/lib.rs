@@ -35,15 +35,21 @@
 mod activity;
 mod clock;
 mod desk;
+mod engine;
 mod halt;
 mod keeper;
 mod options;
+mod pace;
+mod patience;
 mod places;
 mod secrets;
+mod slots;
 mod tasks;
+mod wishes;
 mod worker;
 
 pub use activity::{Activity, Running, Totals};
+pub use engine::Engine;
 pub use options::Options;
 pub use secrets::{SecretError, Secrets};
 pub use worker::{Worker, WorkerError};

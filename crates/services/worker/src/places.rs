@@ -1,11 +1,13 @@
 //! Opened endpoints and spools, kept while their jobs go on: a connection is not made anew for each chunk.
 
+use crate::engine::Engine;
 use crate::halt::Halt;
 use crate::options::Options;
+use crate::patience::{PatientSink, PatientSource};
 use capstan_endpoint::{EndpointUrl, Sink, Source};
 use capstan_ids::SessionName;
-use capstan_migration::{Compression, Spec};
-use capstan_spool::{FileSpool, Marker, Spool};
+use capstan_migration::{self as migration, Compression, Spec};
+use capstan_spool::{Marker, Opening, Spool};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +21,8 @@ pub(crate) struct Places {
     options: Options,
     sources: Kept<(SessionName, String), Arc<dyn Source>>,
     sinks: Kept<(SessionName, String), Arc<dyn Sink>>,
-    spools: Kept<String, FileSpool>,
+    /// By URL, and whether what is written is compressed.
+    spools: Kept<(String, bool), Arc<dyn Spool>>,
 }
 
 /// A job's spool, and what it is called.
@@ -41,14 +44,30 @@ impl Places {
     /// Where a job reads from.
     pub async fn source(&self, session: &SessionName, spec: &Spec) -> Result<Arc<dyn Source>, Halt> {
         let key = (session.clone(), spec.from.clone());
-        let open = async { Ok(self.options.adapters.source(&self.endpoint(&spec.from)?).await?) };
+        let open = async {
+            let url = self.endpoint(&spec.from)?;
+            let native = self.options.adapters.source(&url).await?;
+            let source = match self.engine(spec)? {
+                Some(engine) => engine.source(&url, native).await?,
+                None => native,
+            };
+            Ok(PatientSource::over(source, self.options.stall_after))
+        };
         self.sources.get(key, open).await
     }
 
     /// Where a job writes to.
     pub async fn sink(&self, session: &SessionName, spec: &Spec) -> Result<Arc<dyn Sink>, Halt> {
         let key = (session.clone(), spec.to.clone());
-        let open = async { Ok(self.options.adapters.sink(&self.endpoint(&spec.to)?, session.as_str()).await?) };
+        let open = async {
+            let (url, job) = (self.endpoint(&spec.to)?, session.as_str());
+            let native = self.options.adapters.sink(&url, job).await?;
+            let sink = match self.engine(spec)? {
+                Some(engine) => engine.sink(&url, job, native).await?,
+                None => native,
+            };
+            Ok(PatientSink::over(sink, self.options.stall_after))
+        };
         self.sinks.get(key, open).await
     }
 
@@ -56,21 +75,15 @@ impl Places {
     pub async fn spool(&self, spec: &Spec) -> Result<Opened, Halt> {
         let url = spec.spool.as_ref().or(self.options.spool.as_ref());
         let url = url.ok_or_else(|| {
-            Halt::permanent(
-                "this job needs a spool: name one in the job (`spool`), or start the worker with --spool file:PATH",
-            )
+            Halt::permanent("this job needs a spool: name one in the job (`spool`), or start the worker with --spool")
         })?;
-        let spool = self.open_spool(url).await?;
-        let compression = match spec.compression {
-            Compression::None => capstan_spool::Compression::None,
-            Compression::Zstd => capstan_spool::Compression::default(),
-        };
-        Ok(Opened { url: url.clone(), spool: Arc::new(spool.with_compression(compression)) })
+        let spool = self.open_spool(url, spec.compression).await?;
+        Ok(Opened { url: url.clone(), spool })
     }
 
     /// How much room a spool has, where that is known.
     pub async fn room(&self, url: &str) -> Option<u64> {
-        self.open_spool(url).await.ok()?.free_space().await.ok()?
+        self.open_spool(url, Compression::default()).await.ok()?.free_space().await.ok()?
     }
 
     /// Lets go of what a job has open: it begins anew, or is over.
@@ -79,16 +92,33 @@ impl Places {
         self.sinks.retain(|(kept, _)| kept != session);
     }
 
-    async fn open_spool(&self, url: &str) -> Result<FileSpool, Halt> {
+    async fn open_spool(&self, url: &str, compression: Compression) -> Result<Arc<dyn Spool>, Halt> {
         let open = async {
-            let parsed: EndpointUrl = url.parse()?;
-            if parsed.scheme() != "file" {
-                return Err(Halt::permanent(format!("the spool {parsed} is not usable: a spool is file:PATH")));
-            }
-            let marker = Marker::new(random()?);
-            FileSpool::open(parsed.file_path()?, marker).await.map_err(|error| Halt::of_spool(url, &error))
+            let opening = Opening {
+                fresh: Marker::new(random()?),
+                compression: match compression {
+                    Compression::None => capstan_spool::Compression::None,
+                    Compression::Zstd => capstan_spool::Compression::default(),
+                },
+                reserve: self.options.spool_reserve,
+                secret: &|name| Ok(self.options.secrets.get(name)?),
+            };
+            capstan_spool::open(url, opening).await.map_err(|error| Halt::of_spool(url, &error))
         };
-        self.spools.get(url.to_owned(), open).await
+        self.spools.get((url.to_owned(), compression == Compression::Zstd), open).await
+    }
+
+    /// What moves the documents instead of the endpoints themselves, where the job says so.
+    fn engine(&self, spec: &Spec) -> Result<Option<&dyn Engine>, Halt> {
+        match spec.engine {
+            migration::Engine::Native => Ok(None),
+            migration::Engine::MongoTools => match &self.options.mongo_tools {
+                Some(engine) => Ok(Some(engine.as_ref())),
+                None => Err(Halt::permanent(
+                    "this worker does not run mongodump and mongorestore; choose `engine = \"native\"`",
+                )),
+            },
+        }
     }
 
     fn endpoint(&self, url: &str) -> Result<EndpointUrl, Halt> {

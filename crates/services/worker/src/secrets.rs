@@ -68,7 +68,8 @@ impl Secrets {
         Ok(filled)
     }
 
-    fn get(&self, name: &str) -> Result<String, SecretError> {
+    /// The secret of that name, as it is.
+    pub fn get(&self, name: &str) -> Result<String, SecretError> {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         let variable = format!("CAPSTAN_SECRET_{}", name.chars().map(plain).collect::<String>());
         if let Ok(secret) = std::env::var(&variable) {

@@ -3,24 +3,31 @@
 use crate::activity::{Activity, Board, Ended as Count};
 use crate::clock::Since;
 use crate::desk::Desk;
-use crate::halt::Halt;
+use crate::halt::{Halt, throttled_pause};
 use crate::keeper::{self, Ended};
 use crate::options::Options;
 use crate::places::Places;
+use crate::slots::{Slot, Slots};
 use crate::tasks::{self, Done};
+use crate::wishes::{Held, Wishes};
 use capstan_coordination::{Acquire, Coordination, CoordinationError, Fault, Leased, News, Outcome};
-use capstan_ids::{IdempotencyKey, Kind};
+use capstan_ids::SessionName;
 use futures::FutureExt;
 use std::any::Any;
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// While dumping is held back, it is looked this often whether there is room again.
+/// While all that a worker does is held back, it looks this often whether it still is.
 const HOLD_LOOK: Duration = Duration::from_secs(1);
+/// After a restore whose parts lie elsewhere, none is asked for this long: its own workers come first.
+const ELSEWHERE_PAUSE: Duration = Duration::from_secs(10);
+/// Sessions that are remembered as spoken of.
+const TOLD_MAX: usize = 10_000;
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How long a worker that stops tries to give its items back; the coordinator takes them back by itself after that.
@@ -56,15 +63,27 @@ struct Shared {
     coordination: Arc<dyn Coordination>,
     places: Places,
     board: Board,
-    /// The spool without room, while dumping is held back.
-    hold: Mutex<Option<String>>,
+    slots: Slots,
+    held_back: Mutex<HeldBack>,
+}
+
+/// What is not asked for now, and why.
+#[derive(Default)]
+struct HeldBack {
+    /// The spool without room.
+    full: Option<String>,
+    /// Until when no restore is asked for.
+    elsewhere: Option<Since>,
+    /// Sessions whose parts lie elsewhere: each is spoken of once.
+    told: HashSet<SessionName>,
 }
 
 impl Worker {
     /// A worker that asks this coordinator for work.
     pub fn new(coordination: Arc<dyn Coordination>, options: Options) -> Self {
-        let (places, board, hold) = (Places::new(options), Board::new(), Mutex::new(None));
-        Self { shared: Arc::new(Shared { coordination, places, board, hold }) }
+        let slots = Slots::new(options.slots);
+        let (places, board, held_back) = (Places::new(options), Board::new(), Mutex::default());
+        Self { shared: Arc::new(Shared { coordination, places, board, slots, held_back }) }
     }
 
     /// What it is doing, as it changes.
@@ -72,16 +91,21 @@ impl Worker {
         self.shared.board.subscribe()
     }
 
+    /// From now on it works on so many items at a time, 1 to 4,096: more begin at once, fewer once what runs has ended.
+    ///
+    /// Leases that were being asked for at this moment are kept, so that a smaller number may be exceeded by those.
+    pub fn resize(&self, slots: usize) {
+        self.shared.slots.resize(slots.max(1));
+    }
+
     /// Works until `shutdown`; then takes nothing new, gives back what it holds, and returns within seconds.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
-        let options = self.shared.places.options();
-        let (slots, kinds) = (options.slots.min(1_000), options.kinds.len());
+        let (slots, kinds) = (self.shared.slots.size(), self.shared.places.options().kinds.len());
         if slots == 0 || kinds == 0 {
             return Err(WorkerError::NoSlots { slots, kinds });
         }
         let tasks = TaskTracker::new();
-        let free = Arc::new(Semaphore::new(slots));
-        let ended = self.hand_out(&tasks, &free, &shutdown).await;
+        let ended = self.hand_out(&tasks, &shutdown).await;
         shutdown.cancel();
         tasks.close();
         tasks.wait().await;
@@ -89,31 +113,30 @@ impl Worker {
     }
 
     /// Fills free slots with leased items until the worker stops.
-    async fn hand_out(
-        &self,
-        tasks: &TaskTracker,
-        free: &Arc<Semaphore>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), WorkerError> {
+    async fn hand_out(&self, tasks: &TaskTracker, shutdown: &CancellationToken) -> Result<(), WorkerError> {
         let mut wishes = Wishes::default();
         loop {
-            let first = tokio::select! {
+            let leased = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                slot = Arc::clone(free).acquire_owned() => slot.expect("the semaphore is never closed"),
+                leased = self.next_leases(&mut wishes) => leased,
             };
-            let mut slots = vec![first];
-            while let Ok(slot) = Arc::clone(free).try_acquire_owned() {
-                slots.push(slot);
-            }
-            let held = self.shared.holds().await;
-            let wish = wishes.next(self.shared.places.options(), held, slots.len());
-            let (asked, leases) = tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                answer = self.ask(&wish) => answer?,
-            };
-            for (leased, slot) in leases.into_iter().zip(slots) {
-                let (shared, stop) = (Arc::clone(&self.shared), shutdown.clone());
+            let (asked, leases) = leased?;
+            for leased in leases {
+                let (shared, stop, slot) = (Arc::clone(&self.shared), shutdown.clone(), self.shared.slots.take());
                 tasks.spawn(async move { shared.attend(leased, asked, stop, slot).await });
+            }
+        }
+    }
+
+    /// Items for slots that are free, and when they were asked for.
+    async fn next_leases(&self, wishes: &mut Wishes) -> Result<(Since, Vec<Leased>), WorkerError> {
+        let slots = &self.shared.slots;
+        loop {
+            let free = slots.free().await;
+            let held = self.shared.held().await;
+            match wishes.next(self.shared.places.options(), held, free, slots.size()) {
+                Some(wish) => return self.ask(&wish).await,
+                None => tokio::time::sleep(HOLD_LOOK).await,
             }
         }
     }
@@ -140,52 +163,36 @@ impl Worker {
     }
 }
 
-/// Requests for work, each with a key of its own.
-#[derive(Default)]
-struct Wishes {
-    made: u64,
-    began: Option<u128>,
-}
-
-impl Wishes {
-    fn next(&mut self, options: &Options, held: bool, max: usize) -> Acquire {
-        // No two lives of a worker share a beginning, so no two requests share a key.
-        let began = *self.began.get_or_insert_with(|| Since::now().as_nanos());
-        self.made += 1;
-        let key = format!("{}-{began}-{}", std::process::id(), self.made);
-        let wanted = |kind: &&Kind| !held || kind.as_str() != "dump";
-        Acquire {
-            worker: options.id.clone(),
-            kinds: options.kinds.iter().filter(wanted).cloned().collect(),
-            sessions: options.sessions.clone(),
-            max: u32::try_from(max).unwrap_or(u32::MAX),
-            lease: None,
-            wait: if held { options.wait.min(HOLD_LOOK) } else { options.wait },
-            key: Some(IdempotencyKey::new(key).expect("digits and dashes")),
-        }
-    }
-}
-
 impl Shared {
-    /// Whether nothing may be dumped now: a spool was full, and still is.
-    async fn holds(&self) -> bool {
-        let Some(spool) = self.hold.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return false };
-        let reserve = self.places.options().spool_reserve;
-        let dumps_only = self.places.options().kinds.iter().all(|kind| kind.as_str() == "dump");
-        if self.places.room(&spool).await.is_some_and(|room| room < reserve) {
-            if dumps_only {
-                // There is nothing else to ask for: wait, rather than ask for any kind.
-                tokio::time::sleep(HOLD_LOOK).await;
-            }
-            return !dumps_only;
+    fn held_back(&self) -> MutexGuard<'_, HeldBack> {
+        // Each holder only sets plain values: a panic cannot have left them half-set.
+        self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What may not be asked for now: what was held back is looked at again.
+    async fn held(&self) -> Held {
+        let (full, elsewhere) = {
+            let held = self.held_back();
+            (held.full.clone(), held.elsewhere)
+        };
+        let restore = elsewhere.is_some_and(|until| !until.has_come());
+        if elsewhere.is_some() && !restore {
+            self.held_back().elsewhere = None;
+            self.board.elsewhere(None);
         }
-        *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.board.hold(None);
-        false
+        let Some(spool) = full else { return Held { dump: false, restore } };
+        let reserve = self.places.options().spool_reserve;
+        let dump = self.places.room(&spool).await.is_some_and(|room| room < reserve);
+        if !dump {
+            tracing::info!(%spool, "there is room in the spool again; dumping goes on");
+            self.held_back().full = None;
+            self.board.hold(None);
+        }
+        Held { dump, restore }
     }
 
     /// Sees one item through, from its lease to its end.
-    async fn attend(&self, leased: Leased, asked: Since, stop: CancellationToken, slot: OwnedSemaphorePermit) {
+    async fn attend(&self, leased: Leased, asked: Since, stop: CancellationToken, slot: Slot) {
         self.board.begin(&leased);
         let desk = Desk::new(leased, asked, self.board.clone(), stop.clone());
         let count = self.perform(&desk, &stop).await;
@@ -256,16 +263,20 @@ impl Shared {
         let holding = &desk.leased.holding;
         let unfinished = LastWord::Unfinished(desk.last_news());
         let (given, count) = match halt {
-            Halt::Failed(fault) => {
-                tracing::warn!(item = %holding.item, error = %fault.error, permanent = fault.permanent, "item failed");
-                let fault = Fault { checkpoint: fault.checkpoint.or(desk.last_news().checkpoint), ..fault };
-                (self.say(desk, &LastWord::Failed(fault), stop).await, Count::Failed)
+            Halt::Failed(fault) => (self.fail(desk, fault, stop).await, Count::Failed),
+            Halt::Throttled { error } => {
+                let retry_after = Some(throttled_pause(desk.leased.attempt));
+                (self.fail(desk, Fault { error, retry_after, ..Fault::default() }, stop).await, Count::Failed)
             }
             Halt::Stopped => (self.say(desk, &unfinished, stop).await, Count::Returned),
             Halt::NoRoom { spool, reason } => {
                 tracing::warn!(%spool, %reason, "no room in the spool; nothing is dumped until there is");
-                *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(spool);
+                self.held_back().full = Some(spool);
                 self.board.hold(Some(reason));
+                (self.say(desk, &unfinished, stop).await, Count::Returned)
+            }
+            Halt::Elsewhere { reason } => {
+                self.hold_restores(&holding.session, reason);
                 (self.say(desk, &unfinished, stop).await, Count::Returned)
             }
             Halt::LeaseOver => return Count::Returned,
@@ -275,6 +286,26 @@ impl Shared {
             tracing::warn!(item = %holding.item, %error, "an item could not be given back");
         }
         count
+    }
+
+    async fn fail(&self, desk: &Desk, fault: Fault, stop: &CancellationToken) -> Result<(), CoordinationError> {
+        let item = &desk.leased.holding.item;
+        tracing::warn!(%item, error = %fault.error, permanent = fault.permanent, "item failed");
+        let fault = Fault { checkpoint: fault.checkpoint.or(desk.last_news().checkpoint), ..fault };
+        self.say(desk, &LastWord::Failed(fault), stop).await
+    }
+
+    /// A worker elsewhere never takes the absence of parts for their loss: it leaves them to those who see them.
+    fn hold_restores(&self, session: &SessionName, reason: String) {
+        let first = {
+            let mut held = self.held_back();
+            held.elsewhere = Some(Since::now().plus(ELSEWHERE_PAUSE));
+            held.told.len() < TOLD_MAX && held.told.insert(session.clone())
+        };
+        if first {
+            tracing::warn!(%session, %reason, "restores of this job are left to other workers");
+        }
+        self.board.elsewhere(Some(reason));
     }
 
     /// Repeats what gets no answer, while the lease and as long again may last; less when the worker stops.

@@ -1,5 +1,6 @@
-//! `copy`: reads a chunk and writes it at once, without a spool.
+//! `copy`: reads a chunk and writes it at once, without a spool. Both go on at the same time.
 
+use super::ahead::ReadAhead;
 use super::landing::Landing;
 use super::{Done, Task, done, source_unit};
 use crate::halt::Halt;
@@ -13,8 +14,8 @@ pub(super) async fn copy(task: &Task<'_>) -> Result<Done, Halt> {
         .map_err(|error| Halt::permanent(format!("the range of this chunk is of another version: {error}")))?;
     let source = task.source().await?;
     let (mut landing, from) = Landing::open::<Cursor>(task, payload.chunk, 0).await?;
-    let mut reader = source.read(&unit, &range, from.as_ref()).await?;
-    while let Some(batch) = reader.next().await? {
+    let mut batches = ReadAhead::start(source.read(&unit, &range, from.as_ref()).await?);
+    while let Some(batch) = batches.next().await? {
         let cursor = batch.cursor.clone();
         landing.write(batch).await?;
         landing.pause(|| cursor).await?;

@@ -1,5 +1,6 @@
 //! `dump`: reads a chunk into the spool as sealed parts; each sealed part is a checkpoint.
 
+use super::ahead::ReadAhead;
 use super::{Done, Task, done, source_unit};
 use crate::halt::Halt;
 use crate::places::Opened;
@@ -29,11 +30,12 @@ pub(super) async fn dump(task: &Task<'_>) -> Result<Done, Halt> {
         .map_err(|error| Halt::permanent(format!("the range of this chunk is of another version: {error}")))?;
     let source = task.source().await?;
     let from = saved.as_ref().map(|saved| saved.cursor.clone());
-    let mut reader = source.read(&unit, &range, from.as_ref()).await?;
-    let mut dump = Dump { task, payload: &payload, opened, parts: Vec::new(), part: None, begun: 0, unsealed: 0 };
-    dump.parts = saved.map(|saved| saved.parts).unwrap_or_default();
+    let mut batches = ReadAhead::start(source.read(&unit, &range, from.as_ref()).await?);
+    let parts = saved.map(|saved| saved.parts).unwrap_or_default();
+    let mut dump = Dump { task, payload: &payload, opened, parts, part: None, begun: 0, unsealed: 0 };
     dump.tell();
-    while let Some(batch) = reader.next().await? {
+    while let Some(batch) = batches.next().await? {
+        task.keep_pace(batch.documents, batch.bytes.len()).await;
         let bytes = batch.bytes.len() as u64;
         dump.write(batch.bytes, batch.documents).await?;
         let full = dump.part.as_ref().is_some_and(|part| part.bytes() + bytes / 2 >= dump.part_bytes());
@@ -100,11 +102,6 @@ impl Dump<'_> {
             )));
         }
         let failed = |error| Halt::of_spool(&self.opened.url, &error);
-        let reserve = self.task.places.options().spool_reserve;
-        if let Some(room) = self.opened.spool.free_space().await.map_err(failed)?.filter(|room| *room < reserve) {
-            let reason = format!("the spool has {room} bytes of room, less than the {reserve} that are kept free");
-            return Err(Halt::NoRoom { spool: self.opened.url.clone(), reason });
-        }
         let DumpPayload { unit, chunk, generation, .. } = self.payload;
         let holding = &self.task.desk.leased.holding;
         let name =

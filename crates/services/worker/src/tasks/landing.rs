@@ -75,6 +75,7 @@ impl<'a> Landing<'a> {
     }
 
     pub async fn write(&mut self, batch: Batch) -> Result<(), Halt> {
+        self.task.keep_pace(batch.documents, batch.bytes.len()).await;
         self.task.desk.may_write()?;
         let (documents, bytes) = (u64::from(batch.documents), batch.bytes.len() as u64);
         let refused = self.writer.write(batch).await?;

@@ -1,5 +1,6 @@
 //! What each kind of item is: one file a stage.
 
+mod ahead;
 mod copy;
 mod dead_letters;
 mod dump;
@@ -13,14 +14,16 @@ mod verify;
 
 use crate::desk::Desk;
 use crate::halt::Halt;
+use crate::pace::Pace;
 use crate::places::Places;
 use capstan_coordination::{Coordination, CoordinationError, Outcome};
 use capstan_endpoint::{Namespace, Sink, Source, Unit, WritePlan};
 use capstan_ids::SessionName;
-use capstan_migration::{BriefText, IndexTime, JobName, SetAside, Spec, Stage, UnitBrief, WriteMode};
+use capstan_migration::{BriefText, IndexTime, JobName, RateShare, SetAside, Spec, Stage, UnitBrief, WriteMode};
 use capstan_spool::{PartName, Spool};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +37,10 @@ pub(crate) struct Done {
 /// A brief that does not come is asked for again this often; the lease goes on meanwhile.
 const BRIEF_TRIES: u32 = 30;
 const NOT_OURS_PAUSE: Duration = Duration::from_secs(1);
+/// How often an item that moves documents asks for its share of the job's rates: where there is one, and where there
+/// is none yet.
+const SHARE_EVERY: Duration = Duration::from_secs(2);
+const SHARE_EVERY_UNLIMITED: Duration = Duration::from_secs(5);
 
 /// Does a leased item. Dropped at any moment, it leaves nothing that cannot be gone on from.
 pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coordination) -> Result<Done, Halt> {
@@ -42,18 +49,26 @@ pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coo
         return not_ours(desk).await;
     };
     let brief = brief(desk, coordination, 0).await?;
-    let task = Task { desk, places, coordination, brief: &brief.0, next: brief.1 };
+    let pace = Pace::new(brief.0.share);
+    let task = Task { desk, places, coordination, brief: &brief.0, next: brief.1, pace: &pace };
+    tokio::select! {
+        done = perform_stage(&task, stage) => done,
+        never = task.follow_share(), if stage.chunk().is_some() => match never {},
+    }
+}
+
+async fn perform_stage(task: &Task<'_>, stage: Stage) -> Result<Done, Halt> {
     match stage {
-        Stage::Survey => survey::survey(&task).await,
-        Stage::Plan(_) => plan::plan(&task).await,
-        Stage::Dump { .. } => dump::dump(&task).await,
-        Stage::Restore { .. } => restore::restore(&task).await,
-        Stage::Copy { .. } => copy::copy(&task).await,
-        Stage::Index(_) => finish::index(&task).await,
-        Stage::Finish => finish::finish(&task).await,
-        Stage::Verify(_) => verify::verify(&task).await,
-        Stage::Sweep => sweep::sweep(&task).await,
-        Stage::Abandon => sweep::abandon(&task).await,
+        Stage::Survey => survey::survey(task).await,
+        Stage::Plan(_) => plan::plan(task).await,
+        Stage::Dump { .. } => dump::dump(task).await,
+        Stage::Restore { .. } => restore::restore(task).await,
+        Stage::Copy { .. } => copy::copy(task).await,
+        Stage::Index(_) => finish::index(task).await,
+        Stage::Finish => finish::finish(task).await,
+        Stage::Verify(_) => verify::verify(task).await,
+        Stage::Sweep => sweep::sweep(task).await,
+        Stage::Abandon => sweep::abandon(task).await,
     }
 }
 
@@ -74,6 +89,7 @@ struct Task<'a> {
     brief: &'a BriefText,
     /// Where the brief goes on, if it does.
     next: Option<u32>,
+    pace: &'a Pace,
 }
 
 async fn brief(desk: &Desk, coordination: &dyn Coordination, from: u32) -> Result<(BriefText, Option<u32>), Halt> {
@@ -102,6 +118,27 @@ impl Task<'_> {
 
     fn spec(&self) -> &Spec {
         &self.brief.spec
+    }
+
+    /// Waits until so much may move, or the worker stops.
+    async fn keep_pace(&self, documents: u32, bytes: usize) {
+        tokio::select! {
+            biased;
+            () = self.pace.take(u64::from(documents), bytes as u64) => {}
+            () = self.desk.stopping() => {}
+        }
+    }
+
+    /// Keeps the pace at what the coordinator says. What it does not answer leaves the pace as it is.
+    async fn follow_share(&self) -> Infallible {
+        loop {
+            let pause = if self.pace.is_limited() { SHARE_EVERY } else { SHARE_EVERY_UNLIMITED };
+            tokio::time::sleep(pause).await;
+            let Ok(page) = self.coordination.brief(&self.desk.leased.holding, 0).await else { continue };
+            if let Ok(Shared { share }) = serde_json::from_str(&page.text) {
+                self.pace.set(share);
+            }
+        }
     }
 
     async fn source(&self) -> Result<Arc<dyn Source>, Halt> {
@@ -134,6 +171,13 @@ impl Task<'_> {
         };
         WritePlan { mode, indexes }
     }
+}
+
+/// What of a brief may change while its item is done.
+#[derive(Deserialize)]
+struct Shared {
+    #[serde(default)]
+    share: RateShare,
 }
 
 /// The unit as it is read.

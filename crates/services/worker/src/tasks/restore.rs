@@ -45,9 +45,11 @@ pub(super) async fn restore(task: &Task<'_>) -> Result<Done, Halt> {
 fn check_marker(payload: &RestorePayload, opened: &Opened) -> Result<(), Halt> {
     let (seen, url) = (opened.spool.marker().to_string(), &opened.url);
     match payload.marker.as_deref() {
-        Some(marker) if marker != seen => Err(Halt::transient(format!(
-            "this chunk lies in the spool with marker {marker}, but {url} here has {seen}; start this worker where that spool is, or without the kind restore"
-        ))),
+        Some(marker) if marker != seen => Err(Halt::Elsewhere {
+            reason: format!(
+                "this chunk lies in the spool with marker {marker}, but {url} here has {seen}; start this worker where that spool is, or without the kind restore"
+            ),
+        }),
         _ => Ok(()),
     }
 }

@@ -318,16 +318,17 @@ async fn a_worker_with_another_spool_never_takes_absence_for_loss() {
     dumper.dismiss().await;
 
     let elsewhere = Some(format!("file:{}", stage.path("elsewhere").display()));
-    let stranger = stage.employ(Options { spool: elsewhere, ..stage.options("stranger") });
-    let session = job.session();
-    let first_error = move |state: &State| state.work.items_from(&session, 0)?.find_map(|item| item.last_error);
-    let error = stage.until("the stranger's failure", first_error).await;
-    assert!(error.contains("marker"), "{error}");
-    stranger.dismiss().await;
+    let mut stranger = stage.employ(Options { spool: elsewhere, ..stage.options("stranger") });
+    stranger.until("the stranger's word", |activity| activity.elsewhere.is_some()).await;
+    let reason = stranger.activity.borrow().elsewhere.clone().unwrap();
+    assert!(reason.contains("marker"), "{reason}");
+    stranger.until("the return", |activity| activity.running.is_empty()).await;
+    assert_eq!(attempts(&stage, &job).await, 0, "nothing was tried");
 
     let worker = stage.employ(stage.options("alice"));
-    stage.command(JobCommand::Resume { job: job.clone() }).await;
     completes(&stage, &job).await;
+    assert!(!stranger.activity.borrow().totals.values().any(|totals| totals.failed > 0));
+    stranger.dismiss().await;
     let view = stage.until_job(&job, "the end", |view| view.ended.is_some()).await;
     assert_eq!(view.dead_letters, 0);
     worker.dismiss().await;
