@@ -72,6 +72,7 @@ codes! {
     LIMIT_UNKNOWN = "limit.unknown", NotFound, "no such limit is set";
     JOB_SPEC_INVALID = "job.spec_invalid", Invalid, "the job's specification cannot be done";
     JOB_UNKNOWN = "job.unknown", NotFound, "no such job";
+    JOB_UNIT_UNKNOWN = "job.unit_unknown", NotFound, "the job has no such unit";
     JOB_DIFFERS = "job.differs", Conflict, "another job of this name is going on";
     JOB_ENDED = "job.ended", Conflict, "the job has ended";
     JOB_UNFINISHED = "job.unfinished", Conflict, "the job has not ended";

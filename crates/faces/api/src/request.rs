@@ -1,5 +1,6 @@
 //! What comes in, read once: names in the path, parameters in the query, one JSON body.
 
+use crate::codes;
 use crate::problem::{Fault, Part, Problem};
 use crate::wire::Object;
 use axum::body::{Body, Bytes};
@@ -7,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use capstan_ids::{IdempotencyKey, ItemId, SessionName};
+use capstan_migration::JobName;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -107,6 +109,26 @@ impl<S: Send + Sync> FromRequestParts<S> for OnItem {
         let session = SessionName::new(named(&params, "session")?)?;
         Ok(Self { session, item: ItemId::new(named(&params, "id")?)? })
     }
+}
+
+/// The job of the path.
+#[derive(Debug)]
+pub struct InJob(pub JobName);
+
+impl<S: Send + Sync> FromRequestParts<S> for InJob {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = path(parts, state).await?;
+        Ok(Self(job_name(named(&params, "job")?)?))
+    }
+}
+
+/// A job's name.
+pub fn job_name(text: &str) -> Result<JobName, Problem> {
+    JobName::new(text).map_err(|error| {
+        Problem::new(&codes::VALUE_INVALID, error.to_string()).with("field", "job").with("found", error.found)
+    })
 }
 
 /// A parameter of the path, decoded.

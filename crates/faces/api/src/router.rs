@@ -6,7 +6,7 @@ use crate::health;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
-use crate::v1::{self, items, leases, limits, sessions, watch};
+use crate::v1::{self, items, jobs, leases, limits, sessions, watch};
 use axum::Router;
 use axum::extract::{FromRef, Request};
 use axum::response::{IntoResponse, Response};
@@ -92,6 +92,17 @@ pub(crate) fn v1_routes() -> Vec<Route> {
         ("/api/v1/sessions/{session}/items/{id}/cancel", post(items::cancel)),
         ("/api/v1/sessions/{session}/items/{id}/retry", post(items::retry)),
         ("/api/v1/sessions/{session}/items/{id}/priority", post(items::set_priority)),
+        ("/api/v1/jobs", get(jobs::list).post(jobs::submit)),
+        ("/api/v1/jobs/{job}", get(jobs::get).delete(jobs::forget)),
+        ("/api/v1/jobs/{job}/units", get(jobs::units)),
+        ("/api/v1/jobs/{job}/units/{unit}/chunks", get(jobs::chunks)),
+        ("/api/v1/jobs/{job}/pause", post(jobs::pause)),
+        ("/api/v1/jobs/{job}/resume", post(jobs::resume)),
+        ("/api/v1/jobs/{job}/retry", post(jobs::retry)),
+        ("/api/v1/jobs/{job}/cancel", post(jobs::cancel)),
+        ("/api/v1/jobs/{job}/pools", get(jobs::pools).put(jobs::set_pools)),
+        ("/api/v1/jobs/{job}/report", get(jobs::report)),
+        ("/api/v1/jobs/{job}/dead-letters", get(jobs::dead_letters)),
         ("/api/v1/acquire", post(leases::acquire_anywhere)),
         ("/api/v1/workers", get(sessions::all_workers)),
         ("/api/v1/limits", get(limits::list_shared)),

@@ -133,6 +133,12 @@ impl Client {
         self.set_limit_of("", name, value).await
     }
 
+    /// The limits over all sessions together.
+    pub async fn limits(&self) -> Result<Vec<v1::LimitStatus>, Error> {
+        let call = |mut work: WorkClient<Channel>| async move { work.shared_limits(v1::SharedLimitsRequest {}).await };
+        Ok(self.call(Repeat::Safe, call).await?.limits)
+    }
+
     pub(crate) async fn set_limit_of(&self, session: &str, name: &str, value: Option<u32>) -> Result<(), Error> {
         let call = |mut work: WorkClient<Channel>| {
             let request = v1::SetLimitRequest { session: session.to_owned(), name: name.to_owned(), value };

@@ -3,8 +3,9 @@
 use crate::client::Client;
 use crate::error::Error;
 use crate::retry::{Repeat, Retry};
+use crate::session::Page;
 use capstan_proto::v1::jobs_client::JobsClient;
-use capstan_proto::v1::{self, Unit};
+use capstan_proto::v1::{self, Chunk, Unit};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -75,6 +76,19 @@ impl Job {
             async move { jobs.units(request).await }
         };
         Ok(self.client.call_jobs(Repeat::Safe, call).await?.units)
+    }
+
+    /// A page of a unit's chunks after a cursor; the unit is named by its id, or by its `db.coll` at the source, and the
+    /// empty cursor is the beginning.
+    pub async fn chunks(&self, unit: &str, page_size: u32, cursor: &str) -> Result<Page<Chunk>, Error> {
+        let request =
+            v1::ChunksRequest { job: self.name.clone(), unit: unit.to_owned(), page_size, cursor: cursor.to_owned() };
+        let call = |mut jobs: JobsClient<Channel>| {
+            let request = request.clone();
+            async move { jobs.chunks(request).await }
+        };
+        let answer = self.client.call_jobs(Repeat::Safe, call).await?;
+        Ok(Page { entries: answer.chunks, next_cursor: answer.next_cursor })
     }
 
     /// What it has done, as JSON.

@@ -1,13 +1,15 @@
 //! The `Jobs` service: migrations.
 
-use super::convert::{Malformed, timestamp};
+use super::convert::{self, Malformed};
+use super::page;
 use super::status::status;
+use crate::look::{ChunkLook, JobLook, find_unit};
 use crate::problem::Problem;
 use capstan_coordinator::{Clock, Handle, State, SystemClock};
 use capstan_ids::{ItemId, Kind, SessionName};
-use capstan_migration::{Figures, JobCommand, JobName, JobView, Rejection, Spec, SpecFault, UnitView};
+use capstan_migration::{JobCommand, JobName, Rejection, Spec, SpecFault};
 use capstan_proto::v1::{self, jobs_server::Jobs};
-use capstan_work::{ItemState, SessionState, SessionView};
+use capstan_work::SessionState;
 use tonic::{Request, Response, Status};
 
 pub struct JobCalls {
@@ -51,25 +53,46 @@ impl Jobs for JobCalls {
     async fn get(&self, request: Request<v1::GetJobRequest>) -> Answer<v1::GetJobResponse> {
         let wanted = name(&request.into_inner().job)?;
         let seen = wanted.clone();
-        let job = self.read(move |state| look(state, &seen)).await?.ok_or_else(|| unknown(&wanted))?;
-        Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
+        let job = self.read(move |state| JobLook::of(state, &seen)).await?.ok_or_else(|| unknown(&wanted))?;
+        Ok(Response::new(v1::GetJobResponse { job: Some(convert::job(&job)) }))
     }
 
     async fn list(&self, _: Request<v1::ListJobsRequest>) -> Answer<v1::ListJobsResponse> {
-        let jobs = self
+        let looks: Vec<JobLook> = self
             .read(|state| {
                 let names: Vec<JobName> = state.jobs.jobs().map(|job| job.name).collect();
-                names.iter().filter_map(|name| look(state, name)).collect()
+                names.iter().filter_map(|name| JobLook::of(state, name)).collect()
             })
             .await?;
-        Ok(Response::new(v1::ListJobsResponse { jobs }))
+        Ok(Response::new(v1::ListJobsResponse { jobs: looks.iter().map(convert::job).collect() }))
     }
 
     async fn units(&self, request: Request<v1::UnitsRequest>) -> Answer<v1::UnitsResponse> {
         let wanted = name(&request.into_inner().job)?;
         let seen = wanted.clone();
-        let units = self.read(move |state| state.jobs.units(&seen).map(|units| units.map(unit).collect())).await?;
+        let units =
+            self.read(move |state| state.jobs.units(&seen).map(|units| units.map(convert::unit).collect())).await?;
         Ok(Response::new(v1::UnitsResponse { units: units.ok_or_else(|| unknown(&wanted))? }))
+    }
+
+    async fn chunks(&self, request: Request<v1::ChunksRequest>) -> Answer<v1::ChunksResponse> {
+        let v1::ChunksRequest { job, unit, page_size, cursor } = request.into_inner();
+        let (wanted, size) = (name(&job)?, page::size(page_size).map_err(status)?);
+        let from: usize = match cursor.as_str() {
+            "" => 0,
+            text => text.parse().map_err(|_| status(page::bad_cursor(text)))?,
+        };
+        let (seen, text) = (wanted.clone(), unit.clone());
+        let look = move |state: &State| -> Option<Option<Vec<ChunkLook>>> {
+            let Some(unit) = find_unit(state, &seen, &text)? else { return Some(None) };
+            Some(ChunkLook::page(state, &seen, unit, from).map(|chunks| chunks.take(size + 1).collect()))
+        };
+        let chunks = self.read(look).await?.ok_or_else(|| unknown(&wanted))?;
+        let mut chunks = chunks.ok_or_else(|| status(Problem::no_unit(&wanted, &unit)))?;
+        let more = chunks.len() > size;
+        chunks.truncate(size);
+        let next_cursor = if more { (from + size).to_string() } else { String::new() };
+        Ok(Response::new(v1::ChunksResponse { chunks: chunks.iter().map(convert::chunk).collect(), next_cursor }))
     }
 
     async fn report(&self, request: Request<v1::ReportRequest>) -> Answer<v1::ReportResponse> {
@@ -131,86 +154,4 @@ impl Jobs for JobCalls {
         let brief = brief.map_err(|rejection| status(Problem::from(rejection)))?;
         Ok(Response::new(v1::BriefResponse { text: brief.text.into(), next: brief.next }))
     }
-}
-
-/// A job with what its session says of it.
-fn look(state: &State, name: &JobName) -> Option<v1::Job> {
-    Some(job(state.jobs.job(name)?, state.work.session(&name.session()).as_ref()))
-}
-
-fn job(view: JobView, session: Option<&SessionView>) -> v1::Job {
-    let count = |item_state| session.map_or(0, |session| session.counts.of(item_state));
-    v1::Job {
-        name: view.name.to_string(),
-        spec: serde_json::to_string(&view.spec).unwrap_or_default(),
-        state: state_name(&view, session).to_owned(),
-        reason: view
-            .cancelled
-            .as_deref()
-            .map(str::to_owned)
-            .or_else(|| session.and_then(|session| session.reason.clone())),
-        submitted_at: Some(timestamp(view.submitted)),
-        ended_at: view.ended.map(|(_, at)| timestamp(at)),
-        refused: view.refused.iter().map(|refused| format!("{} {}", refused.what, refused.reason)).collect(),
-        units: view.units,
-        units_planned: view.units_planned,
-        units_finished: view.units_finished,
-        units_verified: view.units_verified,
-        chunks: view.chunks,
-        chunks_dumped: view.chunks_dumped,
-        chunks_restored: view.chunks_restored,
-        size: Some(figures(view.size)),
-        dumped: Some(figures(view.dumped)),
-        restored: Some(figures(view.restored)),
-        dead_letters: view.dead_letters,
-        percent: view.percent,
-        pools: session.map(pools).unwrap_or_default(),
-        failed: count(ItemState::Failed),
-        blocked: count(ItemState::Blocked),
-    }
-}
-
-fn state_name(view: &JobView, session: Option<&SessionView>) -> &'static str {
-    match (view.ended, session.map(|session| session.state)) {
-        (Some((end, _)), _) => end.name(),
-        (None, Some(SessionState::Pausing)) => "pausing",
-        (None, Some(SessionState::Paused)) => "paused",
-        (None, _) => "running",
-    }
-}
-
-/// The limits that are named after kinds of a job's work.
-fn pools(session: &SessionView) -> Vec<v1::Pool> {
-    const KINDS: [&str; 5] = ["plan", "dump", "restore", "index", "verify"];
-    let known = session.limits.iter().filter(|limit| KINDS.contains(&limit.name.as_str()));
-    let pool = |limit: &capstan_work::LimitView| v1::Pool {
-        kind: limit.name.to_string(),
-        size: limit.most.map(capstan_work::LimitValue::get),
-        running: limit.live,
-        ready: limit.ready,
-    };
-    known.map(pool).collect()
-}
-
-fn unit(view: UnitView) -> v1::Unit {
-    v1::Unit {
-        id: view.id.to_string(),
-        source: view.source.to_string(),
-        target: view.target.to_string(),
-        view: view.view,
-        planned: view.planned,
-        finished: view.finished,
-        verified: view.verdict.is_some(),
-        chunks: view.chunks,
-        chunks_dumped: view.chunks_dumped,
-        chunks_restored: view.chunks_restored,
-        size: Some(figures(view.size)),
-        dumped: Some(figures(view.dumped)),
-        restored: Some(figures(view.restored)),
-        percent: view.percent,
-    }
-}
-
-fn figures(figures: Figures) -> v1::Figures {
-    v1::Figures { documents: figures.documents, bytes: figures.bytes }
 }

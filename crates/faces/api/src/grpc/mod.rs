@@ -14,6 +14,7 @@ mod status;
 mod system;
 mod watch;
 
+pub(crate) use convert::{chunk as chunk_message, job as job_message, unit as unit_message};
 pub use status::status;
 pub(crate) use watch::{name_items, problem as watch_problem, told};
 

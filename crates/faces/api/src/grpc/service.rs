@@ -63,6 +63,10 @@ impl Work for WorkCalls {
         told(self.calls.set_limit(request.into_inner()).await)
     }
 
+    async fn shared_limits(&self, request: Request<v1::SharedLimitsRequest>) -> Answer<v1::SharedLimitsResponse> {
+        told(self.calls.shared_limits(request.into_inner()).await)
+    }
+
     async fn hold_gate(&self, request: Request<v1::HoldGateRequest>) -> Answer<v1::HoldGateResponse> {
         told(self.calls.hold_gate(request.into_inner()).await)
     }

@@ -4,6 +4,7 @@
 //! server for every operation it lists.
 
 mod console;
+mod jobs;
 mod operation;
 mod schemas;
 mod v1;
@@ -34,6 +35,7 @@ pub fn openapi() -> String {
             { "name": "items", "description": "Units of leased work." },
             { "name": "leases", "description": "Asking for work, keeping it, ending it." },
             { "name": "limits", "description": "How many leases may live at once." },
+            { "name": "jobs", "description": "Migrations: moving collections from one endpoint to another." },
             { "name": "watching", "description": "What happens, as it happens." },
             { "name": "console", "description": "The console's contract, as clients written for it expect it." },
             { "name": "server", "description": "Health, figures, and this description." },

@@ -2,7 +2,7 @@
 
 use super::operation::Operation;
 use super::operation::Shape::{Inline, Of, PageOf, Text};
-use super::work;
+use super::{jobs, work};
 use crate::codes::{
     Code, GATE_UNKNOWN, GROUP_COMPLETE, GROUP_CYCLE, ITEM_STATE, ITEM_TWICE, ITEM_UNKNOWN, LIMIT_REACHED,
     REQUEST_MALFORMED, REQUEST_MEDIA_TYPE, REQUEST_MISSING_FIELD, REQUEST_PARAMETER, REQUEST_TOO_LARGE,
@@ -29,6 +29,7 @@ pub fn operations() -> Vec<Operation> {
     let mut all = sessions();
     all.extend(work::operations());
     all.extend(limits());
+    all.extend(jobs::operations());
     all.extend(server());
     all
 }

@@ -2,7 +2,16 @@
 
 use super::Problem;
 use crate::codes;
-use capstan_migration::Rejection;
+use capstan_migration::{JobName, Rejection};
+
+impl Problem {
+    /// The job is there, and moves no such collection.
+    pub fn no_unit(job: &JobName, unit: &str) -> Self {
+        let unit: String = unit.chars().take(512).collect();
+        let detail = format!("job {job} has no unit {unit:?}; `capstan job status {job}` lists its units");
+        Self::new(&codes::JOB_UNIT_UNKNOWN, detail).with("job", job.as_str()).with("unit", unit)
+    }
+}
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {

@@ -4,6 +4,7 @@
 //! query: `/items?id=…` is the item, and `POST /items/{act}?id=…` acts on it.
 
 pub mod items;
+pub mod jobs;
 pub mod leases;
 pub mod limits;
 pub mod page;

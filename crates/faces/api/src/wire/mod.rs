@@ -5,6 +5,7 @@
 
 pub mod grant;
 pub mod item;
+pub mod job;
 pub mod lease;
 mod object;
 pub mod policy;

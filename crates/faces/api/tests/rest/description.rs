@@ -27,6 +27,8 @@ async fn every_operation_in_the_document_is_there() {
             .replace("{session}", "shop")
             .replace("{id}", "a")
             .replace("{limit}", "dump")
+            .replace("{job}", "shop")
+            .replace("{unit}", "shop.orders")
             .replace("{code}", "item.unknown");
         for method in methods.as_object().unwrap().keys() {
             let reply = world.ask(&method.to_uppercase(), &real, "not json").await;

@@ -7,6 +7,7 @@ mod defects;
 mod description;
 mod hostile;
 mod ids;
+mod jobs;
 mod leases;
 mod problems;
 mod serving;

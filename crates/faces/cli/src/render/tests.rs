@@ -108,7 +108,7 @@ fn rules_as_json_say_unlimited_in_words() {
 #[test]
 fn a_worker_has_a_row_for_each_lease_it_holds() {
     let now = jiff::Timestamp::from_second(1_769_860_800 + 90).unwrap();
-    let held = |item: &str| v1::Holding { item_id: item.into(), token: 41, since: at(0) };
+    let held = |item: &str| v1::Holding { item_id: item.into(), token: 41, since: at(0), ..Default::default() };
     let worker = |name: &str, holds| v1::Worker {
         session: "shop".into(),
         worker_id: name.into(),

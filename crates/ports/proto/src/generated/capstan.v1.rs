@@ -429,6 +429,9 @@ pub struct AcquireRequest {
     /// How long to wait for work where there is none, at most 60,000.
     #[prost(uint64, tag = "8")]
     pub wait_ms: u64,
+    /// How many items the worker works on at a time in all, where it says.
+    #[prost(uint32, optional, tag = "9")]
+    pub slots: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AcquireResponse {
@@ -863,6 +866,70 @@ pub struct Job {
     pub failed: u64,
     #[prost(uint64, tag = "22")]
     pub blocked: u64,
+    /// `dump-and-restore`, `direct`, `dump-only`, `restore-only`, `simulate` or `verify`.
+    #[prost(string, tag = "23")]
+    pub mode: ::prost::alloc::string::String,
+    /// Its items by kind and state, now.
+    #[prost(message, repeated, tag = "24")]
+    pub stages: ::prost::alloc::vec::Vec<StageStatus>,
+    /// Units that something of runs now.
+    #[prost(string, repeated, tag = "25")]
+    pub active_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Nothing runs.
+    #[prost(bool, tag = "26")]
+    pub idle: bool,
+    /// Leases whose holders get no further.
+    #[prost(uint64, tag = "27")]
+    pub stuck: u64,
+    /// What holds now; absent figures are not limited.
+    #[prost(message, optional, tag = "28")]
+    pub rates: ::core::option::Option<Rates>,
+    #[prost(message, repeated, tag = "29")]
+    pub priorities: ::prost::alloc::vec::Vec<UnitPriority>,
+    /// Slots of the workers that are connected to it, where they say.
+    #[prost(uint64, optional, tag = "30")]
+    pub slots: ::core::option::Option<u64>,
+}
+/// How many items of a kind are in which state. `dump` and `restore` are chunks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageStatus {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub pending: u64,
+    #[prost(uint64, tag = "3")]
+    pub running: u64,
+    #[prost(uint64, tag = "4")]
+    pub done: u64,
+    #[prost(uint64, tag = "5")]
+    pub failed: u64,
+    #[prost(uint64, tag = "6")]
+    pub waiting: u64,
+    #[prost(uint64, tag = "7")]
+    pub blocked: u64,
+}
+/// How fast a job may go; what is absent is not limited.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rates {
+    /// Documents a second, read and written each.
+    #[prost(uint64, optional, tag = "1")]
+    pub documents: ::core::option::Option<u64>,
+    /// Bytes of BSON a second, read and written each.
+    #[prost(uint64, optional, tag = "2")]
+    pub bytes: ::core::option::Option<u64>,
+    /// Chunks that are read or written at a time, 1 to 4,096.
+    #[prost(uint32, optional, tag = "3")]
+    pub operations: ::core::option::Option<u32>,
+}
+/// How soon a collection's turn comes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitPriority {
+    /// `db.coll` with wildcards.
+    #[prost(string, tag = "1")]
+    pub collection: ::prost::alloc::string::String,
+    /// -100 to 100; higher goes first.
+    #[prost(int32, tag = "2")]
+    pub priority: i32,
 }
 /// The live leases of one kind of work.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -918,7 +985,116 @@ pub struct Unit {
     pub restored: ::core::option::Option<Figures>,
     #[prost(double, tag = "14")]
     pub percent: f64,
+    #[prost(uint64, tag = "15")]
+    pub chunks_failed: u64,
+    #[prost(uint64, tag = "16")]
+    pub dead_letters: u64,
+    /// What both sides were found to be.
+    #[prost(message, optional, tag = "17")]
+    pub verdict: ::core::option::Option<Verdict>,
 }
+/// What a comparison of both sides found.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Verdict {
+    /// `none`, `counts` or `hash`.
+    #[prost(string, tag = "1")]
+    pub mode: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub ranges: u64,
+    #[prost(uint64, tag = "3")]
+    pub missing: u64,
+    #[prost(uint64, tag = "4")]
+    pub extra: u64,
+    #[prost(uint64, tag = "5")]
+    pub different: u64,
+    /// Of all these, those that were mended.
+    #[prost(uint64, tag = "6")]
+    pub repaired: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChunksRequest {
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    /// The unit's id, or its `db.coll` at the source.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// 1 to 1,000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// Where the last page ended, as its `next_cursor` says; empty means from the beginning.
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChunksResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub chunks: ::prost::alloc::vec::Vec<Chunk>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+/// A part of a unit that is dumped and restored as one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Chunk {
+    /// Its index in the unit.
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// `planned`, `dumping`, `dumped`, `restoring`, `restored` or `failed`.
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// Found where it was dumped, else guessed.
+    #[prost(message, optional, tag = "3")]
+    pub size: ::core::option::Option<Figures>,
+    /// How often it has been dumped anew.
+    #[prost(uint32, tag = "4")]
+    pub generation: u32,
+    /// Its range, as the source says it: JSON text.
+    #[prost(string, tag = "5")]
+    pub range: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub dead_letters: u64,
+    /// Counted failures of what is to be done with it now.
+    #[prost(uint32, tag = "7")]
+    pub attempts: u32,
+    /// What went wrong last.
+    #[prost(string, optional, tag = "8")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who holds it.
+    #[prost(string, optional, tag = "9")]
+    pub worker_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// How far what runs has got.
+    #[prost(message, optional, tag = "10")]
+    pub progress: ::core::option::Option<Figures>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddUnitsRequest {
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    /// `db.coll` with wildcards; those that the job knows already are left as they are.
+    #[prost(string, repeated, tag = "2")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddUnitsResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRatesRequest {
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    /// All of them: what is absent is not limited any more.
+    #[prost(message, optional, tag = "2")]
+    pub rates: ::core::option::Option<Rates>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRatesResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPriorityOfUnitsRequest {
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub priority: ::core::option::Option<UnitPriority>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPriorityOfUnitsResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportRequest {
     #[prost(string, tag = "1")]
@@ -1159,6 +1335,25 @@ pub mod jobs_client {
             req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "Units"));
             self.inner.unary(req, path, codec).await
         }
+        /// A unit, chunk by chunk, a page at a time.
+        pub async fn chunks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChunksRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChunksResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/capstan.v1.Jobs/Chunks");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "Chunks"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What a job has done, for people and scripts.
         pub async fn report(
             &mut self,
@@ -1368,6 +1563,11 @@ pub mod jobs_server {
             &self,
             request: tonic::Request<super::UnitsRequest>,
         ) -> std::result::Result<tonic::Response<super::UnitsResponse>, tonic::Status>;
+        /// A unit, chunk by chunk, a page at a time.
+        async fn chunks(
+            &self,
+            request: tonic::Request<super::ChunksRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChunksResponse>, tonic::Status>;
         /// What a job has done, for people and scripts.
         async fn report(
             &self,
@@ -1658,6 +1858,49 @@ pub mod jobs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UnitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.Jobs/Chunks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChunksSvc<T: Jobs>(pub Arc<T>);
+                    impl<T: Jobs> tonic::server::UnaryService<super::ChunksRequest>
+                    for ChunksSvc<T> {
+                        type Response = super::ChunksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChunksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Jobs>::chunks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChunksSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2184,6 +2427,9 @@ pub struct SessionStatus {
     pub done: ::core::option::Option<Progress>,
     #[prost(message, repeated, tag = "14")]
     pub limits: ::prost::alloc::vec::Vec<LimitStatus>,
+    /// Of those assigned, the ones whose holders get no further.
+    #[prost(uint64, tag = "15")]
+    pub stuck: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Session {
@@ -2322,6 +2568,13 @@ pub struct SetLimitRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetLimitResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SharedLimitsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SharedLimitsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub limits: ::prost::alloc::vec::Vec<LimitStatus>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HoldGateRequest {
     #[prost(string, tag = "1")]
@@ -2363,6 +2616,9 @@ pub struct Holding {
     pub token: u64,
     #[prost(message, optional, tag = "3")]
     pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// It renews, and gets no further.
+    #[prost(bool, tag = "4")]
+    pub stuck: bool,
 }
 /// A worker as one session knows it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2383,6 +2639,9 @@ pub struct Worker {
     pub first_seen_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "7")]
     pub last_seen_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many items it works on at a time, where it says.
+    #[prost(uint32, optional, tag = "8")]
+    pub slots: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkersRequest {
@@ -3205,6 +3464,31 @@ pub mod work_client {
             req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Work", "SetLimit"));
             self.inner.unary(req, path, codec).await
         }
+        /// The limits over all sessions together.
+        pub async fn shared_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SharedLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SharedLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.Work/SharedLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.Work", "SharedLimits"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Keeps a group from being empty until the gate is opened.
         pub async fn hold_gate(
             &mut self,
@@ -3786,6 +4070,14 @@ pub mod work_server {
             request: tonic::Request<super::SetLimitRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetLimitResponse>,
+            tonic::Status,
+        >;
+        /// The limits over all sessions together.
+        async fn shared_limits(
+            &self,
+            request: tonic::Request<super::SharedLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SharedLimitsResponse>,
             tonic::Status,
         >;
         /// Keeps a group from being empty until the gate is opened.
@@ -4448,6 +4740,49 @@ pub mod work_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetLimitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.Work/SharedLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct SharedLimitsSvc<T: Work>(pub Arc<T>);
+                    impl<T: Work> tonic::server::UnaryService<super::SharedLimitsRequest>
+                    for SharedLimitsSvc<T> {
+                        type Response = super::SharedLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SharedLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Work>::shared_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SharedLimitsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

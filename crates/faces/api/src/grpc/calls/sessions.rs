@@ -125,6 +125,14 @@ impl Calls {
         Ok(v1::SetLimitResponse {})
     }
 
+    pub(in crate::grpc) async fn shared_limits(
+        &self,
+        _: v1::SharedLimitsRequest,
+    ) -> Result<v1::SharedLimitsResponse, Problem> {
+        let limits = self.handle.read(|state| state.work.limits()).await?;
+        Ok(v1::SharedLimitsResponse { limits: limits.iter().map(convert::limit_status).collect() })
+    }
+
     pub(in crate::grpc) async fn hold_gate(
         &self,
         request: v1::HoldGateRequest,

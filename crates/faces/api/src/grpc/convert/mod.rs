@@ -5,18 +5,20 @@
 //! wrong on the way out.
 
 mod item;
+mod job;
 mod lease;
 mod malformed;
 mod session;
 mod time;
 
 pub use item::{added, gate, gates, item, item_id, kinds, new_items, priority, retry_ids, state};
+pub use job::{chunk, job, unit};
 pub use lease::{
     acquire, acquired, complete, complete_and_acquire, completed, completed_and_acquired, fail, failed, release,
     released, renew, renewed,
 };
 pub use malformed::{Malformed, Named};
-pub use session::{limit, notes, policy, policy_change, session, session_name, status, worker};
+pub use session::{limit, limit_status, notes, policy, policy_change, session, session_name, status, worker};
 pub use time::timestamp;
 
 #[cfg(test)]

@@ -133,10 +133,12 @@ pub fn status(view: &SessionView) -> v1::SessionStatus {
         expected: Some(progress(counts.expected)),
         done: Some(progress(counts.done)),
         limits: view.limits.iter().map(limit_status).collect(),
+        ..v1::SessionStatus::default()
     }
 }
 
-fn limit_status(view: &LimitView) -> v1::LimitStatus {
+/// A limit, and what counts against it.
+pub fn limit_status(view: &LimitView) -> v1::LimitStatus {
     v1::LimitStatus {
         name: view.name.to_string(),
         most: view.most.map(LimitValue::get),
@@ -190,9 +192,13 @@ pub(super) fn wire_policy(policy: &Policy) -> v1::Policy {
 
 /// A worker of a session.
 pub fn worker(view: &WorkerView) -> v1::Worker {
-    let holding = |(item, token, since): &(capstan_ids::ItemId, capstan_ids::Token, capstan_ids::WallTime)| {
-        v1::Holding { item_id: item.to_string(), token: token.get(), since: Some(timestamp(*since)) }
-    };
+    let holding =
+        |(item, token, since): &(capstan_ids::ItemId, capstan_ids::Token, capstan_ids::WallTime)| v1::Holding {
+            item_id: item.to_string(),
+            token: token.get(),
+            since: Some(timestamp(*since)),
+            ..Default::default()
+        };
     v1::Worker {
         session: view.session.to_string(),
         worker_id: view.worker.to_string(),
@@ -201,5 +207,6 @@ pub fn worker(view: &WorkerView) -> v1::Worker {
         failed: view.failed,
         first_seen_at: Some(timestamp(view.first_seen)),
         last_seen_at: Some(timestamp(view.last_seen)),
+        ..v1::Worker::default()
     }
 }

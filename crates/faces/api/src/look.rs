@@ -1,0 +1,179 @@
+//! Jobs as every face shows them: what the migration core keeps, with what the session of the job knows.
+//!
+//! Derived at each look: nothing of it is kept or counted here.
+
+use capstan_coordinator::State;
+use capstan_ids::{ItemId, SessionName};
+use capstan_migration::{ChunkState, ChunkView, Figures, JobName, JobView, Rates, UnitId};
+use capstan_work::{ItemState, ItemView, SessionState, SessionView};
+
+/// The stages that a pool can be set for, in the order in which they come.
+pub const KINDS: [&str; 5] = ["plan", "dump", "restore", "index", "verify"];
+
+/// A job as it stands.
+#[derive(Clone, Debug)]
+pub struct JobLook {
+    /// What the migration core says.
+    pub view: JobView,
+    /// What its session says; none once that is deleted.
+    pub session: Option<SessionView>,
+}
+
+/// The live leases of one kind of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Of which kind.
+    pub kind: String,
+    /// The most there may be; none is no limit.
+    pub size: Option<u32>,
+    /// Live leases.
+    pub running: u32,
+    /// Items that a lease could be given for.
+    pub ready: u64,
+}
+
+impl JobLook {
+    /// One job.
+    pub fn of(state: &State, name: &JobName) -> Option<Self> {
+        Some(Self { view: state.jobs.job(name)?, session: state.work.session(&name.session()) })
+    }
+
+    /// How it stands, in one word.
+    pub fn state(&self) -> &'static str {
+        match (self.view.ended, self.session.as_ref().map(|session| session.state)) {
+            (Some((end, _)), _) => end.name(),
+            (None, Some(SessionState::Pausing)) => "pausing",
+            (None, Some(SessionState::Paused)) => "paused",
+            (None, _) => "running",
+        }
+    }
+
+    /// Why it is paused or cancelled, or what it waits for.
+    pub fn reason(&self) -> Option<String> {
+        let cancelled = self.view.cancelled.as_deref().map(str::to_owned);
+        cancelled.or_else(|| self.session.as_ref().and_then(|session| session.reason.clone()))
+    }
+
+    /// Items of it in a state.
+    pub fn items(&self, state: ItemState) -> u64 {
+        self.session.as_ref().map_or(0, |session| session.counts.of(state))
+    }
+
+    /// Nothing of it runs.
+    pub fn is_idle(&self) -> bool {
+        self.items(ItemState::Assigned) == 0
+    }
+
+    /// The limits that are named after kinds of a job's work, in the order of the kinds.
+    pub fn pools(&self) -> Vec<Pool> {
+        let limits = self.session.iter().flat_map(|session| &session.limits);
+        let of = |kind: &str| limits.clone().find(|limit| limit.name.as_str() == kind);
+        let pool = |kind: &&str| {
+            let limit = of(kind)?;
+            let size = limit.most.map(capstan_work::LimitValue::get);
+            Some(Pool { kind: (*kind).to_owned(), size, running: limit.live, ready: limit.ready })
+        };
+        KINDS.iter().filter_map(pool).collect()
+    }
+
+    /// How fast it may go now.
+    pub fn rates(&self) -> Rates {
+        self.view.spec.rates
+    }
+
+    /// The mode in the word that specifications use.
+    pub fn mode(&self) -> String {
+        word(&self.view.spec.mode)
+    }
+}
+
+/// What serde calls a value without fields.
+pub fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// Why something was refused or left out, on one line.
+pub fn reason(aside: &capstan_migration::SetAside) -> String {
+    format!("{} {}", aside.what, aside.reason)
+}
+
+/// A chunk, and what is being done with it.
+#[derive(Clone, Debug)]
+pub struct ChunkLook {
+    /// What the migration core says.
+    pub view: ChunkView,
+    /// The item that is to bring it further, unless it is restored.
+    pub item: Option<ItemView>,
+}
+
+impl ChunkLook {
+    /// Chunks of a unit from an index on.
+    pub fn page<'a>(
+        state: &'a State,
+        job: &'a JobName,
+        unit: UnitId,
+        from: usize,
+    ) -> Option<impl Iterator<Item = Self> + 'a> {
+        let session = job.session();
+        let chunks = state.jobs.chunks(job, unit)?.skip(from);
+        Some(chunks.map(move |view| Self { item: next_item(state, &session, unit, &view), view }))
+    }
+
+    /// `planned`, `dumping`, `dumped`, `restoring`, `restored` or `failed`.
+    pub fn state(&self) -> &'static str {
+        let item = self.item.as_ref();
+        let failed = item.is_some_and(|item| matches!(item.state, ItemState::Failed | ItemState::Blocked));
+        let runs = item.is_some_and(|item| item.state == ItemState::Assigned);
+        let copied = item.is_some_and(|item| item.body.id().starts_with("copy:"));
+        match (self.view.state, failed, runs) {
+            (ChunkState::Restored, ..) => "restored",
+            (_, true, _) => "failed",
+            (ChunkState::Planned, _, true) if !copied => "dumping",
+            (_, _, true) => "restoring",
+            (ChunkState::Planned, ..) => "planned",
+            (ChunkState::Dumped, ..) => "dumped",
+        }
+    }
+
+    /// What went wrong last, with what is to be done now or with an earlier dump.
+    pub fn error(&self) -> Option<&str> {
+        let item = self.item.as_ref().and_then(|item| item.last_error.as_deref());
+        item.or(self.view.missed.as_deref())
+    }
+
+    /// Who works on it.
+    pub fn worker(&self) -> Option<&str> {
+        let item = self.item.as_ref().filter(|item| item.state == ItemState::Assigned)?;
+        item.worker.as_ref().map(|worker| worker.as_str())
+    }
+
+    /// How far what runs has got.
+    pub fn progress(&self) -> Figures {
+        let progress = self.item.as_ref().map(|item| item.progress).unwrap_or_default();
+        Figures { documents: progress.documents, bytes: progress.bytes }
+    }
+}
+
+/// The item that brings a chunk further: its dump or its copy, then its restore.
+fn next_item(state: &State, session: &SessionName, unit: UnitId, chunk: &ChunkView) -> Option<ItemView> {
+    use capstan_migration::Stage::{Copy, Dump, Restore};
+    let (chunk, generation, at) = (chunk.index, chunk.generation, chunk.state);
+    let find = |id: ItemId| state.work.item(session, &id);
+    match at {
+        ChunkState::Planned => {
+            find(Dump { unit, chunk, generation }.item()).or_else(|| find(Copy { unit, chunk }.item()))
+        }
+        ChunkState::Dumped => find(Restore { unit, chunk, generation }.item()),
+        ChunkState::Restored => None,
+    }
+}
+
+/// A unit by its id, or by its `db.coll` at the source.
+pub fn find_unit(state: &State, job: &JobName, text: &str) -> Option<Option<UnitId>> {
+    let mut units = state.jobs.units(job)?;
+    let by_id: Option<UnitId> = text.parse().ok();
+    Some(units.find(|unit| Some(unit.id) == by_id || unit.source.to_string() == text).map(|unit| unit.id))
+}
