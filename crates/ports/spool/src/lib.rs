@@ -11,9 +11,12 @@
 //!   again. A reader never ends early without an error.
 //! - S3 A part's name carries the token of the lease that wrote it. Two writers never share a name, a sealed part is
 //!   never overwritten, and what a stale worker left is read by nobody, because readers follow facts.
-//! - S4 What was not sealed is never listed and never read, and a sweep removes it.
+//! - S4 What was not sealed is never listed and never read. A sweep removes it from a folder; an upload that a crash left
+//!   unfinished in a bucket is no object, and a rule of the bucket's own removes it.
 //! - S5 Memory is bounded: a writer holds at most four blocks, a reader three; a block is about 1 MiB, or one batch
-//!   where that is larger.
+//!   where that is larger. For a bucket a writer holds three pieces of 8 MiB besides.
+//! - S6 A folder keeps as much room free as [`Opening::reserve`] says: looked at before a part and before each block, so
+//!   what is written past it is at most one block for each part in work.
 //!
 //! # Never
 //! Looks into a document, decides what is kept (the caller does), draws a random number, or compresses on a thread that
@@ -62,6 +65,7 @@ mod name;
 mod object;
 mod open;
 mod port;
+#[cfg_attr(not(feature = "objects"), allow(dead_code, reason = "the URL of a folder has no options"))]
 mod url;
 
 pub use error::{SpoolError, SpoolFault};
