@@ -5,9 +5,12 @@
 //! fingerprints mean equal contents in any order. Where buckets differ only those are looked at again, document by
 //! document, and the differences are counted and listed. Memory is bounded throughout, whatever the size of the unit.
 //!
+//! [`mend`] puts right what was found, and looks again.
+//!
 //! An `_id` that several documents share, and documents without one, are compared as the sets they are.
 
 mod fingerprint;
+mod mend;
 mod narrow;
 mod reading;
 mod report;
@@ -17,6 +20,8 @@ use std::sync::Arc;
 use crate::{Result, Source, SplitTarget, Unit};
 
 use fingerprint::Fingerprint;
+pub use mend::{MendOptions, Mending, mend};
+use narrow::Faults;
 use reading::{Plan, read_both};
 pub use report::{Comparison, Difference, DifferenceKind, Tally};
 
@@ -67,16 +72,28 @@ pub async fn compare(
     options: &CompareOptions,
     on_progress: OnProgress,
 ) -> Result<Comparison> {
+    Ok(compare_keeping(expected, found, options, on_progress, 0).await?.0)
+}
+
+/// Compares, and keeps which documents differ, as many as that.
+async fn compare_keeping(
+    expected: &Side,
+    found: &Side,
+    options: &CompareOptions,
+    on_progress: OnProgress,
+    faults_max: usize,
+) -> Result<(Comparison, Faults)> {
     let plans = [Plan::of(expected, options).await?, Plan::of(found, options).await?];
     let buckets = fingerprint::bucket_count(plans.iter().map(Plan::documents).max().unwrap_or_default());
     let watch = reading::Watch::new(on_progress);
     let [left, right] = read_both(&plans, options, &watch, move || Fingerprint::new(buckets)).await?;
     let mut comparison = Comparison::new(left.tally(), right.tally());
+    let mut faults = Faults::new(faults_max);
     let differing = left.differing(&right);
     if !differing.is_empty() {
-        narrow::narrow(&plans, &left, &right, &differing, options, &watch, &mut comparison).await?;
+        narrow::narrow(&plans, &left, &right, &differing, options, &watch, &mut comparison, &mut faults).await?;
         // What differed a moment ago and does not any more was changed meanwhile: that proves nothing.
         comparison.counts_are_exact &= comparison.missing + comparison.extra + comparison.different > 0;
     }
-    Ok(comparison)
+    Ok((comparison, faults))
 }

@@ -10,7 +10,27 @@ use crate::compare::reading::{Collect, Plan, Watch, read_both};
 use crate::compare::report::{Comparison, Difference, DifferenceKind};
 use crate::element::id_of;
 
+/// Which documents differ, by the hash of their `_id`: no more than were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub kinds: HashMap<u128, DifferenceKind>,
+    max: usize,
+}
+
+impl Faults {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { kinds: HashMap::new(), max }
+    }
+
+    fn keep(&mut self, kind: DifferenceKind, pair: Pair) {
+        if self.kinds.len() < self.max {
+            self.kinds.insert(pair.key, kind);
+        }
+    }
+}
+
 /// Reads differing buckets again, as many at a time as memory allows, and counts and lists what differs.
+#[expect(clippy::too_many_arguments, reason = "two sides, what is known of them, and what comes of it")]
 pub(crate) async fn narrow(
     plans: &[Plan; 2],
     left: &Fingerprint,
@@ -19,6 +39,7 @@ pub(crate) async fn narrow(
     options: &CompareOptions,
     watch: &Watch,
     comparison: &mut Comparison,
+    faults: &mut Faults,
 ) -> Result<()> {
     let mut listed = Vec::new();
     let groups = group(differing, options.pairs_max, |bucket| left.count(bucket) + right.count(bucket));
@@ -29,6 +50,7 @@ pub(crate) async fn narrow(
         let [left, right] = read_both(plans, options, watch, empty).await?;
         for (kind, pair) in differences(left.pairs, right.pairs) {
             comparison.count(kind);
+            faults.keep(kind, pair);
             if listed.len() < options.listed_max {
                 listed.push((kind, pair));
             }
