@@ -36,9 +36,49 @@ pub(crate) fn scheme(url: &str) -> Option<&str> {
     (plain && scheme.starts_with(|c: char| c.is_ascii_lowercase()) && whole).then_some(scheme)
 }
 
+/// The first host of an address with its port, in lower case: what limits on endpoints are named after. None where
+/// there is no host, as for files and for the store of this very cluster.
+pub(crate) fn host(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    if scheme == "kv" {
+        return None;
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    let first = hosts.split(',').next().filter(|host| !host.is_empty())?.to_ascii_lowercase();
+    let behind_brackets = first.rsplit_once(']').map_or(first.as_str(), |(_, rest)| rest);
+    let port = match scheme {
+        "mongodb" => Some(27_017),
+        "http" | "opensearch+http" => Some(80),
+        "https" | "opensearch+https" => Some(443),
+        _ => None,
+    };
+    match port {
+        Some(port) if !behind_brackets.contains(':') => Some(format!("{first}:{port}")),
+        _ => Some(first),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_found_where_there_is_one() {
+        for (url, found) in [
+            ("mongodb://ann:secret:shop@DB1/shop", Some("db1:27017")),
+            ("mongodb://db1:27018,db2/?replicaSet=a", Some("db1:27018")),
+            ("mongodb+srv://cluster.example.org/db", Some("cluster.example.org")),
+            ("mongodb://[::1]/db", Some("[::1]:27017")),
+            ("mongodb://[::1]:27019/db", Some("[::1]:27019")),
+            ("opensearch+https://search/", Some("search:443")),
+            ("dump:./backup", None),
+            ("kv://shop", None),
+            ("null:", None),
+        ] {
+            assert_eq!(host(url).as_deref(), found, "{url}");
+        }
+    }
 
     #[test]
     fn a_password_is_found_wherever_it_stands() {

@@ -4,7 +4,9 @@ use crate::command::Stamp;
 use crate::event::JobEvent;
 use crate::facts::{Dumped, Figures};
 use crate::name::UnitId;
-use crate::state::{Cancelled, Chunk, Ended, Head, Job, Jobs, Unit, UnitHead};
+use crate::phase::Phase;
+use crate::spec::Spec;
+use crate::state::{Cancelled, Chunk, Ended, Head, Job, Jobs, Round, Unit, UnitHead};
 
 impl Jobs {
     /// Makes an event so; each in its order, once.
@@ -13,7 +15,7 @@ impl Jobs {
             JobEvent::JobSubmitted { job, spec } => {
                 let head = Head {
                     name: job.clone(),
-                    spec: spec.clone(),
+                    spec: Spec::clone(spec),
                     submitted: stamp.wall,
                     surveyed: None,
                     set_aside: Vec::new(),
@@ -21,6 +23,12 @@ impl Jobs {
                     finished: false,
                     cancelled: None,
                     ended: None,
+                    phase: Phase::Moving,
+                    rounds: Vec::new(),
+                    extra: 0,
+                    rates: None,
+                    priorities: Vec::new(),
+                    sized: Vec::new(),
                 };
                 self.jobs.insert(job.clone(), Job::new(head));
             }
@@ -40,7 +48,7 @@ impl Job {
     fn apply(&mut self, stamp: Stamp, event: &JobEvent) {
         match event {
             JobEvent::JobSubmitted { .. } | JobEvent::JobForgotten { .. } => {}
-            JobEvent::UnitFound { source, target, definition, view, documents, bytes, .. } => {
+            JobEvent::UnitFound { source, target, definition, view, documents, bytes, round, .. } => {
                 self.add(Unit::new(UnitHead {
                     id: UnitId::of(source),
                     source: source.clone(),
@@ -54,13 +62,41 @@ impl Job {
                     set_aside: Vec::new(),
                     verdict: None,
                     examples: Vec::new(),
+                    round: *round,
+                    given_up: false,
                 }));
             }
-            JobEvent::SourceSurveyed { scan, set_aside, .. } => {
-                self.head.surveyed = Some(*scan);
+            JobEvent::SourceSurveyed { scan, set_aside, round, extra, .. } => {
+                self.head.surveyed.get_or_insert(*scan);
                 self.head.set_aside.extend_from_slice(set_aside);
+                self.head.extra = self.head.extra.saturating_add(*extra);
+                self.end_round(*round);
             }
-            JobEvent::JobRefused { reasons, .. } => self.head.refused.clone_from(reasons),
+            JobEvent::JobRefused { reasons, round, .. } => {
+                self.head.refused.extend_from_slice(reasons);
+                self.end_round(*round);
+            }
+            JobEvent::UnitsAdded { collections, .. } => {
+                self.head.rounds.push(Round { only: collections.clone(), done: false });
+            }
+            JobEvent::PhaseBegun { phase, given_up, .. } => {
+                self.head.phase = *phase;
+                for unit in given_up {
+                    if let Some(unit) = self.unit_mut(*unit) {
+                        unit.head.given_up = true;
+                    }
+                }
+            }
+            JobEvent::RatesSet { rates, .. } => self.head.rates = Some(*rates),
+            JobEvent::PrioritySet { priority, .. } => {
+                self.head.priorities.retain(|other| other.collection != priority.collection);
+                self.head.priorities.push(priority.clone());
+            }
+            JobEvent::PoolSized { kind, .. } => {
+                if !self.head.sized.contains(kind) {
+                    self.head.sized.push(kind.clone());
+                }
+            }
             JobEvent::TargetFinished { .. } => self.head.finished = true,
             JobEvent::JobCancelled { drop_partial, reason, .. } => {
                 self.head.cancelled = Some(Cancelled { drop_partial: *drop_partial, reason: reason.clone() });
@@ -78,6 +114,15 @@ impl Job {
                     unit.apply(event);
                 }
             }
+        }
+    }
+}
+
+impl Job {
+    fn end_round(&mut self, round: u32) {
+        let later = (round as usize).checked_sub(1);
+        if let Some(round) = later.and_then(|place| self.head.rounds.get_mut(place)) {
+            round.done = true;
         }
     }
 }

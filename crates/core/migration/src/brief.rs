@@ -1,16 +1,20 @@
 //! What a worker is told beside an item's payload: all that the items of a unit, or of a job, share.
 
-use crate::facts::LandedChunk;
+use crate::facts::{DumpedChunk, LandedChunk};
 use crate::item::Stage;
 use crate::limits::BRIEF_PAGE_BYTES;
 use crate::name::{JobName, Namespace, UnitId};
 use crate::payload::{raw, text};
 use crate::rejection::Rejection;
-use crate::spec::Spec;
+use crate::selection::Selection;
+use crate::spec::{Mode, Spec};
 use crate::state::{Job, Jobs, Unit};
 use capstan_ids::{ItemId, SessionName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+/// Chunks of a kept dump in one entry of a page.
+const CHUNKS_PER_ENTRY: usize = 32;
 
 /// One page of a brief.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +38,8 @@ pub struct BriefText {
     /// For `index`: the unit's chunks in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<LandedChunk>,
-    /// For `finish`: all units, in the source's order.
+    /// For `finish`: all units that have come whole, in the order they were found. Neighbours of one id are one unit whose
+    /// chunks fill several entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<UnitBrief>,
     /// For `abandon`: what the target has of unfinished units goes too.
@@ -70,6 +75,17 @@ pub struct UnitBrief {
     pub target: Namespace,
     /// All that defines it, as the source's endpoint said it.
     pub definition: Box<RawValue>,
+    /// Where its chunks lie, for what completes or proves a kept dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dumped: Vec<DumpedChunk>,
+}
+
+impl BriefText {
+    /// Which collections the item is about: those of the specification, or those that were added while the job runs.
+    /// `Err` names each pattern that is wrong by its field and place.
+    pub fn selection(&self) -> Result<Selection, Vec<(String, String)>> {
+        Selection::of_those(&self.spec, &self.only)
+    }
 }
 
 impl Jobs {
@@ -94,12 +110,21 @@ impl Jobs {
             chunks: Vec::new(),
             units: Vec::new(),
             drop_partial: job.head.cancelled.as_ref().is_some_and(|cancelled| cancelled.drop_partial),
-            only: Vec::new(),
+            only: match stage {
+                Stage::Survey { round } => job.added(round).map(<[String]>::to_vec).unwrap_or_default(),
+                _ => Vec::new(),
+            },
             share: RateShare::default(),
         };
         let next = match (stage, unit) {
             (Stage::Index(_), Some(unit)) => page(&mut brief.chunks, unit.landed_from(from)),
             (Stage::Finish, _) => page(&mut brief.units, job.units_from(from)),
+            (Stage::Verify(_), Some(unit)) if job.head.spec.mode == Mode::DumpOnly => {
+                let mut dumped = Vec::new();
+                let next = page(&mut dumped, unit.dumped_from(from));
+                brief.unit = Some(UnitBrief { dumped, ..unit.brief() });
+                next
+            }
             _ => None,
         };
         Ok(Brief { text: text(&brief), next: next.map(|taken| from.saturating_add(taken)) })
@@ -126,7 +151,25 @@ impl Unit {
             source: self.head.source.clone(),
             target: self.head.target.clone(),
             definition: raw(&self.head.definition),
+            dumped: Vec::new(),
         }
+    }
+
+    /// Chunks that lie in the spool, each with about the bytes it takes in a page.
+    fn dumped_from(&self, from: u32) -> impl Iterator<Item = (DumpedChunk, usize)> {
+        (from..).zip(self.chunks.iter().skip(from as usize)).map(|(index, chunk)| {
+            let dumped = chunk.dumped.clone().unwrap_or_default();
+            let bytes = 120 + dumped.parts.iter().map(|part| part.name.len() + 150).sum::<usize>();
+            let facts = DumpedChunk {
+                chunk: index,
+                generation: chunk.generation,
+                documents: dumped.figures.documents,
+                bytes: dumped.figures.bytes,
+                parts: dumped.parts,
+                marker: dumped.marker,
+            };
+            (facts, bytes)
+        })
     }
 
     /// Chunks that have arrived, each with about the bytes it takes in a page.
@@ -147,7 +190,32 @@ impl Unit {
 }
 
 impl Job {
+    /// What the survey of units that were added is about.
+    fn added(&self, round: u32) -> Option<&[String]> {
+        self.head.rounds.get((round as usize).checked_sub(1)?).map(|round| round.only.as_slice())
+    }
+
+    /// Which collections a survey is about.
+    pub(crate) fn selection(&self, round: u32) -> Result<Selection, Vec<(String, String)>> {
+        Selection::of_those(&self.head.spec, self.added(round).unwrap_or_default())
+    }
+
+    /// Complete units; of a kept dump with where their chunks lie, a few in each entry.
     fn units_from(&self, from: u32) -> impl Iterator<Item = (UnitBrief, usize)> {
-        self.units.iter().skip(from as usize).map(|unit| (unit.brief(), unit.head.definition.len() + 200))
+        let mode = self.head.spec.mode;
+        let complete = self.units.iter().filter(move |unit| unit.is_complete(mode));
+        let entries = complete.flat_map(move |unit| {
+            let slices = if mode == Mode::DumpOnly { unit.chunks.len().div_ceil(CHUNKS_PER_ENTRY).max(1) } else { 1 };
+            (0..slices).map(move |slice| (unit, slice * CHUNKS_PER_ENTRY))
+        });
+        entries.skip(from as usize).map(move |(unit, first)| {
+            let brief = unit.brief();
+            let size = unit.head.definition.len() + 200;
+            if mode != Mode::DumpOnly {
+                return (brief, size);
+            }
+            let (dumped, sizes): (Vec<_>, Vec<_>) = unit.dumped_from(first as u32).take(CHUNKS_PER_ENTRY).unzip();
+            (UnitBrief { dumped, ..brief }, size + sizes.iter().sum::<usize>())
+        })
     }
 }

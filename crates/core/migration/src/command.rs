@@ -3,7 +3,7 @@
 use crate::event::JobEvent;
 use crate::item::WorkIntent;
 use crate::name::JobName;
-use crate::spec::Spec;
+use crate::spec::{Rates, Spec};
 use capstan_ids::{Kind, Moment, Position, WallTime};
 
 /// One request, decided in one step.
@@ -52,6 +52,29 @@ pub enum JobCommand {
         kind: Kind,
         /// 1 to 4,096; none lifts the limit.
         size: Option<u32>,
+    },
+    /// Adds collections to a job that is going on: one more survey finds them. Those that it has already stay as they are.
+    AddUnits {
+        /// Which.
+        job: JobName,
+        /// `db.coll` with wildcards, 1 to 1,000 of them. They stand in for what is included; what is excluded stays so.
+        collections: Vec<String>,
+    },
+    /// Makes a job faster or slower, now and live.
+    SetRates {
+        /// Which.
+        job: JobName,
+        /// What holds from now on; what is not given is not limited any more.
+        rates: Rates,
+    },
+    /// Moves collections of a job forward or back, now and live.
+    SetPriority {
+        /// Which.
+        job: JobName,
+        /// `db.coll` with wildcards.
+        collection: String,
+        /// -100 to 100; higher goes first.
+        priority: i16,
     },
     /// Forgets a job that has ended, and its session with it.
     Forget {

@@ -10,9 +10,12 @@ use crate::limits::{
 };
 use crate::name::{JobName, Namespace, UnitId};
 use crate::rejection::Rejection;
-use crate::result::{DumpResult, FoundUnit, IndexResult, PlanResult, RestoreResult, SurveyResult, VerifyResult};
+use crate::result::{
+    DumpResult, FoundUnit, IndexResult, PlanResult, RestoreResult, ScanTime, SurveyResult, VerifyResult,
+};
 use crate::selection::Selection;
-use crate::stages;
+use crate::spec::Mode;
+use crate::stages::Stages;
 use crate::state::{Job, Jobs, Unit};
 use capstan_ids::{ItemId, SessionName};
 use serde::de::DeserializeOwned;
@@ -27,6 +30,9 @@ pub struct Completion {
     pub successors: Vec<WorkItem>,
     /// What the item keeps as its result: the facts themselves are kept here.
     pub result: Option<Box<str>>,
+    /// Of the items made, those whose priority was changed since the job was submitted, with what holds now. Apart from
+    /// them, because a repeat of the completion must make the same items.
+    pub priorities: Vec<(ItemId, i16)>,
 }
 
 /// Chunks of one event.
@@ -51,8 +57,8 @@ impl Jobs {
             return Ok(Completion { result: result.map(Into::into), ..Completion::default() });
         };
         let done = Done { job, stage, item };
-        match stage {
-            Stage::Survey => done.survey(&done.read(result)?),
+        let completion = match stage {
+            Stage::Survey { round } => done.survey(round, &done.read(result)?),
             Stage::Plan(unit) => done.plan(done.unit(unit)?, done.read(result)?),
             Stage::Dump { unit, chunk, generation } => {
                 done.dump(done.unit(unit)?, chunk, generation, done.read(result)?)
@@ -65,7 +71,9 @@ impl Jobs {
             Stage::Finish => Ok(done.finish()),
             Stage::Verify(unit) => done.verify(done.unit(unit)?, &done.read(result)?),
             Stage::Sweep | Stage::Abandon => Ok(Completion::default()),
-        }
+        }?;
+        let priorities = job.priorities_of(&completion.successors);
+        Ok(Completion { priorities, ..completion })
     }
 }
 
@@ -97,39 +105,60 @@ impl Done<'_> {
         self.job.unit(id).ok_or_else(|| self.bad("is about a unit that the job does not have"))
     }
 
-    fn survey(&self, result: &SurveyResult) -> Result<Completion, Rejection> {
-        let known = self.job.head.surveyed.is_some() || !self.job.head.refused.is_empty();
-        if result.units.len() > UNITS_MAX {
-            return Err(
-                self.bad(format!("names {} units; a job has at most {UNITS_MAX}: use `include`", result.units.len()))
-            );
+    fn survey(&self, round: u32, result: &SurveyResult) -> Result<Completion, Rejection> {
+        let head = &self.job.head;
+        let known = match round.checked_sub(1) {
+            None => head.surveyed.is_some() || !head.refused.is_empty(),
+            Some(place) => {
+                let round = head.rounds.get(place as usize);
+                round.ok_or_else(|| self.bad("is about a survey that nobody asked for"))?.done
+            }
+        };
+        // What an earlier survey has found is the job's already, and stays as it is.
+        let earlier =
+            |found: &&FoundUnit| self.job.unit(UnitId::of(&found.source)).is_none_or(|u| u.head.round == round);
+        let found: Vec<&FoundUnit> = result.units.iter().filter(earlier).collect();
+        let others = self.job.units.iter().filter(|unit| unit.head.round != round);
+        let count = others.clone().count() + found.len();
+        if count > UNITS_MAX {
+            return Err(self.bad(format!("makes {count} units; a job has at most {UNITS_MAX}: use `include`")));
         }
-        let selection =
-            Selection::of(&self.job.head.spec).map_err(|_| self.bad("meets a specification that is none"))?;
+        let selection = self.job.selection(round).map_err(|_| self.bad("meets a specification that is none"))?;
         let mut refused = result.refused.clone();
-        let targets = self.targets(&selection, &result.units, &mut refused)?;
-        if result.units.is_empty() && refused.is_empty() {
+        let taken = others.map(|unit| (unit.head.target.clone(), &unit.head.source)).collect();
+        let targets = self.targets(&selection, &result.units, &found, taken, &mut refused)?;
+        if round == 0 && result.units.is_empty() && result.extra == 0 && refused.is_empty() {
             refused.push(SetAside { what: "the source".into(), reason: "has no collection that the job takes".into() });
         }
-        let kept = Some(format!(r#"{{"units":{},"refused":{}}}"#, result.units.len(), refused.len()).into());
+        if head.spec.mode == Mode::Verify && result.scan == ScanTime::Never && refused.is_empty() {
+            refused.push(SetAside {
+                what: "the target".into(),
+                reason: "can not be read back, so nothing is compared".into(),
+            });
+        }
+        let kept = Some(format!(r#"{{"units":{},"refused":{}}}"#, found.len(), refused.len()).into());
         if !refused.is_empty() {
-            let reasons = bounded(refused);
-            let events = if known { Vec::new() } else { vec![JobEvent::JobRefused { job: self.name(), reasons }] };
-            return Ok(Completion { events, successors: Vec::new(), result: kept });
+            let refusal = JobEvent::JobRefused { job: self.name(), reasons: bounded(refused), round };
+            let events = if known { Vec::new() } else { vec![refusal] };
+            return Ok(Completion { events, result: kept, ..Completion::default() });
         }
         let mut events = Vec::new();
         if !known {
-            for (found, target) in result.units.iter().zip(targets) {
-                events.push(self.found(found, target));
+            for (found, target) in found.iter().zip(targets) {
+                events.push(self.found(found, target, round));
             }
-            let set_aside = bounded(result.set_aside.clone());
-            events.push(JobEvent::SourceSurveyed { job: self.name(), scan: result.scan, set_aside });
+            let (scan, set_aside, extra) = (result.scan, bounded(result.set_aside.clone()), result.extra);
+            events.push(JobEvent::SourceSurveyed { job: self.name(), scan, set_aside, round, extra });
         }
-        let successors = stages::of_units(&self.job.head.spec, &result.units, result.scan);
-        Ok(Completion { events, successors, result: kept })
+        let successors = self.stages().of_units(&found, result.scan, round == 0);
+        Ok(Completion { events, successors, result: kept, ..Completion::default() })
     }
 
-    fn found(&self, found: &FoundUnit, target: Namespace) -> JobEvent {
+    fn stages(&self) -> Stages<'_> {
+        Stages::of(&self.job.head.spec)
+    }
+
+    fn found(&self, found: &FoundUnit, target: Namespace, round: u32) -> JobEvent {
         JobEvent::UnitFound {
             job: self.name(),
             source: found.source.clone(),
@@ -138,19 +167,20 @@ impl Done<'_> {
             view: found.view,
             documents: found.documents,
             bytes: found.bytes,
+            round,
         }
     }
 
-    /// What each unit is called at the target; no two may be called the same.
-    fn targets(
+    /// What each new unit is called at the target; no two of the job may be called the same.
+    fn targets<'a>(
         &self,
         selection: &Selection,
         units: &[FoundUnit],
+        new: &[&'a FoundUnit],
+        mut taken: HashMap<Namespace, &'a Namespace>,
         refused: &mut Vec<SetAside>,
     ) -> Result<Vec<Namespace>, Rejection> {
         let mut ids = HashSet::new();
-        let mut taken = HashMap::new();
-        let mut targets = Vec::with_capacity(units.len());
         for found in units {
             if !selection.takes(&found.source) {
                 return Err(self.bad(format!("names {}, which the job leaves out", found.source)));
@@ -158,6 +188,9 @@ impl Done<'_> {
             if !ids.insert(UnitId::of(&found.source)) {
                 return Err(self.bad(format!("names {} twice", found.source)));
             }
+        }
+        let mut targets = Vec::with_capacity(new.len());
+        for found in new {
             match selection.target(&found.source) {
                 Err(reason) => refused.push(SetAside { what: found.source.to_string().into(), reason: reason.into() }),
                 Ok(target) => {
@@ -189,8 +222,8 @@ impl Done<'_> {
             .into_iter()
             .map(|chunk| Cut { range: chunk.range.get().into(), documents: chunk.documents, bytes: chunk.bytes })
             .collect();
-        let (id, mode) = (unit.head.id, self.job.head.spec.mode);
-        let reads = (0..).zip(&cuts).map(|(chunk, cut)| stages::read(mode, id, &unit.head.source, chunk, cut));
+        let (id, stages) = (unit.head.id, self.stages());
+        let reads = (0..).zip(&cuts).filter_map(|(chunk, cut)| stages.read(id, &unit.head.source, chunk, cut));
         let successors = reads.collect();
         let kept = format!(r#"{{"chunks":{}}}"#, cuts.len());
         let mut events = Vec::new();
@@ -202,7 +235,7 @@ impl Done<'_> {
             let set_aside = bounded(result.set_aside);
             events.push(JobEvent::UnitPlanned { job: self.name(), unit: id, set_aside });
         }
-        Ok(Completion { events, successors, result: Some(kept.into()) })
+        Ok(Completion { events, successors, result: Some(kept.into()), ..Completion::default() })
     }
 
     fn dump(&self, unit: &Unit, chunk: u32, generation: u32, result: DumpResult) -> Result<Completion, Rejection> {
@@ -229,11 +262,13 @@ impl Done<'_> {
             result.parts.len()
         );
         let dumped = Dumped { figures, parts: result.parts, marker: result.marker };
-        let successors = vec![stages::restore(unit.head.id, &unit.head.source, chunk, generation, &dumped)];
+        let restore = || self.stages().restore(unit.head.id, &unit.head.source, chunk, generation, &dumped);
+        // A dump that is kept is restored by another job.
+        let successors = if self.job.head.spec.mode == Mode::DumpOnly { Vec::new() } else { vec![restore()] };
         let fresh = known.generation == generation && known.dumped.is_none();
         let dumped = JobEvent::ChunkDumped { job: self.name(), unit: unit.head.id, chunk, dumped };
         let events = if fresh { vec![dumped] } else { Vec::new() };
-        Ok(Completion { events, successors, result: Some(kept.into()) })
+        Ok(Completion { events, successors, result: Some(kept.into()), ..Completion::default() })
     }
 
     fn restore(
@@ -265,11 +300,12 @@ impl Done<'_> {
                 reason,
             });
         }
-        let again = stages::dump(unit.head.id, &unit.head.source, chunk, next, &known.cut);
+        let again = self.stages().dump(unit.head.id, &unit.head.source, chunk, next, &known.cut);
         let reason = shortened(&reason);
         let missed = JobEvent::PartsMissed { job: self.name(), unit: unit.head.id, chunk, generation: next, reason };
         let events = if current { vec![missed] } else { Vec::new() };
-        Ok(Completion { events, successors: vec![again], result: Some(r#"{"missed":true}"#.into()) })
+        let kept = Some(r#"{"missed":true}"#.into());
+        Ok(Completion { events, successors: vec![again], result: kept, ..Completion::default() })
     }
 
     fn copy(&self, unit: &Unit, chunk: u32, result: RestoreResult) -> Result<Completion, Rejection> {
@@ -310,7 +346,7 @@ impl Done<'_> {
         let landed = Landed { figures: Figures { documents, bytes }, dead_letters, parts };
         let restored = JobEvent::ChunkRestored { job: self.name(), unit: unit.head.id, chunk, landed };
         let events = if fresh { vec![restored] } else { Vec::new() };
-        Ok(Completion { events, successors: Vec::new(), result: Some(kept.into()) })
+        Ok(Completion { events, result: Some(kept.into()), ..Completion::default() })
     }
 
     fn index(&self, unit: &Unit, result: IndexResult) -> Result<Completion, Rejection> {
@@ -339,7 +375,7 @@ impl Done<'_> {
         let verified = JobEvent::UnitVerified { job: self.name(), unit: unit.head.id, verdict, examples };
         let events = if unit.head.verdict.is_some() { Vec::new() } else { vec![verified] };
         let kept = serde_json::to_string(&verdict).expect("a verdict is plain data");
-        Ok(Completion { events, successors: Vec::new(), result: Some(kept.into()) })
+        Ok(Completion { events, result: Some(kept.into()), ..Completion::default() })
     }
 
     fn check_text(&self, text: &str) -> Result<(), Rejection> {

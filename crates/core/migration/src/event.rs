@@ -2,9 +2,11 @@
 
 use crate::facts::{Cut, Dumped, Landed, SetAside, Verdict};
 use crate::name::{JobName, Namespace, UnitId};
+use crate::phase::Phase;
 use crate::result::ScanTime;
-use crate::spec::Spec;
+use crate::spec::{Priority, Rates, Spec};
 use crate::state::End;
+use capstan_ids::Kind;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decode, Encode};
 
@@ -19,7 +21,7 @@ pub enum JobEvent {
         job: JobName,
         /// What it is to do.
         #[n(1)]
-        spec: Spec,
+        spec: Box<Spec>,
     },
     /// A collection is to be moved.
     #[n(1)]
@@ -45,8 +47,12 @@ pub enum JobEvent {
         /// Bytes, where the source has a guess.
         #[n(6)]
         bytes: Option<u64>,
+        /// Which survey found it.
+        #[n(7)]
+        #[cbor(default)]
+        round: u32,
     },
-    /// All units are known.
+    /// All units are known, or all of those that were added.
     #[n(2)]
     SourceSurveyed {
         /// Of which job.
@@ -58,8 +64,16 @@ pub enum JobEvent {
         /// Found, and left out.
         #[n(2)]
         set_aside: Vec<SetAside>,
+        /// Which survey it was.
+        #[n(3)]
+        #[cbor(default)]
+        round: u32,
+        /// Documents of collections that only the target has.
+        #[n(4)]
+        #[cbor(default)]
+        extra: u64,
     },
-    /// The job cannot be done; nothing was written.
+    /// The job cannot be done, or units that were added cannot be; nothing was written.
     #[n(3)]
     JobRefused {
         /// Which.
@@ -68,6 +82,10 @@ pub enum JobEvent {
         /// Every reason.
         #[n(1)]
         reasons: Vec<SetAside>,
+        /// Which survey found that out.
+        #[n(2)]
+        #[cbor(default)]
+        round: u32,
     },
     /// A unit is cut into chunks; a large one in several events.
     #[n(4)]
@@ -222,6 +240,62 @@ pub enum JobEvent {
         #[n(0)]
         job: JobName,
     },
+    /// Units are added while it runs: one more survey is made.
+    #[n(16)]
+    UnitsAdded {
+        /// Of which job.
+        #[n(0)]
+        job: JobName,
+        /// Which survey is to find them, from 1.
+        #[n(1)]
+        round: u32,
+        /// `db.coll` with wildcards.
+        #[n(2)]
+        collections: Vec<String>,
+    },
+    /// Nothing of what was before can move any more.
+    #[n(17)]
+    PhaseBegun {
+        /// Of which job.
+        #[n(0)]
+        job: JobName,
+        /// What begins.
+        #[n(1)]
+        phase: Phase,
+        /// Units that failed, and can not be taken in any more.
+        #[n(2)]
+        given_up: Vec<UnitId>,
+    },
+    /// How fast it may go was changed.
+    #[n(18)]
+    RatesSet {
+        /// Of which job.
+        #[n(0)]
+        job: JobName,
+        /// What holds now.
+        #[n(1)]
+        rates: Rates,
+    },
+    /// Collections go before others, or behind them.
+    #[n(19)]
+    PrioritySet {
+        /// Of which job.
+        #[n(0)]
+        job: JobName,
+        /// Which, and how soon.
+        #[n(1)]
+        priority: Priority,
+    },
+    /// Somebody sized a pool: it does not adapt by itself any more.
+    #[n(20)]
+    PoolSized {
+        /// Of which job.
+        #[n(0)]
+        job: JobName,
+        /// Of which kind.
+        #[n(1)]
+        kind: Kind,
+    },
 }
 
 impl JobEvent {
@@ -253,7 +327,12 @@ impl JobEvent {
             | Self::JobCancelled { job, .. }
             | Self::JobEnded { job, .. }
             | Self::JobReopened { job }
-            | Self::JobForgotten { job } => job,
+            | Self::JobForgotten { job }
+            | Self::UnitsAdded { job, .. }
+            | Self::PhaseBegun { job, .. }
+            | Self::RatesSet { job, .. }
+            | Self::PrioritySet { job, .. }
+            | Self::PoolSized { job, .. } => job,
         }
     }
 }

@@ -134,6 +134,24 @@ pub struct LandedChunk {
     pub parts: Vec<TargetPart>,
 }
 
+/// A dumped chunk, as the completion and the proof of a kept dump are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpedChunk {
+    /// Its index in the unit.
+    pub chunk: u32,
+    /// Which of its dumps this is.
+    pub generation: u32,
+    /// Documents.
+    pub documents: u64,
+    /// Their bytes as BSON.
+    pub bytes: u64,
+    /// Where they lie, in order.
+    pub parts: Vec<SpoolPart>,
+    /// The marker of the spool they lie in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<Box<str>>,
+}
+
 /// Something that was found and left out, with the reason: a report lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct SetAside {

@@ -45,7 +45,7 @@ impl Job {
         if targets.len() != self.units.len() {
             return Err(violation("M6", name, "two units of one target"));
         }
-        let done = self.head.surveyed.is_some() && self.units.iter().all(Unit::is_restored);
+        let done = self.is_through();
         let percent = self.view().percent;
         if (percent >= 100.0) != done {
             return Err(violation("M4", name, format!("{percent} % where all is restored: {done}")));

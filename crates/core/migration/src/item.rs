@@ -2,7 +2,7 @@
 
 use crate::name::UnitId;
 use crate::spec::OnExhausted;
-use capstan_ids::{GroupName, ItemId, Kind, LimitName, Millis, SessionName};
+use capstan_ids::{GateName, GroupName, ItemId, Kind, LimitName, Millis, SessionName};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +10,10 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// Lists the source's units and looks at the target.
-    Survey,
+    Survey {
+        /// 0 for the first; one more for each time that units are added while the job runs.
+        round: u32,
+    },
     /// Cuts a unit into chunks and prepares its target.
     Plan(UnitId),
     /// Reads a chunk into the spool.
@@ -59,7 +62,7 @@ impl Stage {
     /// The kind of its item, which names its pool.
     pub fn kind(self) -> Kind {
         let kind = match self {
-            Self::Survey | Self::Plan(_) => "plan",
+            Self::Survey { .. } | Self::Plan(_) => "plan",
             Self::Dump { .. } => "dump",
             Self::Restore { .. } | Self::Copy { .. } => "restore",
             Self::Index(_) | Self::Finish | Self::Sweep | Self::Abandon => "index",
@@ -73,7 +76,7 @@ impl Stage {
         match self {
             Self::Plan(unit) | Self::Index(unit) | Self::Verify(unit) => Some(unit),
             Self::Dump { unit, .. } | Self::Restore { unit, .. } | Self::Copy { unit, .. } => Some(unit),
-            Self::Survey | Self::Finish | Self::Sweep | Self::Abandon => None,
+            Self::Survey { .. } | Self::Finish | Self::Sweep | Self::Abandon => None,
         }
     }
 
@@ -88,7 +91,7 @@ impl Stage {
     /// Higher goes first: what frees the spool and ends units goes before what fills it and begins them.
     pub(crate) fn priority(self) -> i16 {
         match self {
-            Self::Survey | Self::Plan(_) => 40,
+            Self::Survey { .. } | Self::Plan(_) => 40,
             Self::Index(_) | Self::Finish => 30,
             Self::Sweep | Self::Abandon => 25,
             Self::Restore { .. } => 20,
@@ -105,7 +108,9 @@ impl fmt::Display for Stage {
             again => write!(f, ".g{again}"),
         };
         match *self {
-            Self::Survey => f.write_str("survey"),
+            Self::Survey { round: 0 } => f.write_str("survey"),
+            // The second survey is the first that adds to the job.
+            Self::Survey { round } => write!(f, "survey.{}", u64::from(round) + 1),
             Self::Plan(unit) => write!(f, "plan:{unit}"),
             Self::Dump { unit, chunk, generation } => {
                 write!(f, "dump:{unit}_{chunk}")?;
@@ -128,7 +133,7 @@ impl fmt::Display for Stage {
 /// The text is no stage of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an item of a job is called survey, finish, sweep, abandon, or STAGE:UNIT with a chunk behind it for dump, restore and copy"
+    "an item of a job is called survey, survey.N, finish, sweep, abandon, or STAGE:UNIT with a chunk behind it for dump, restore and copy"
 )]
 pub struct StageError;
 
@@ -138,11 +143,11 @@ impl FromStr for Stage {
     fn from_str(text: &str) -> Result<Self, StageError> {
         let stage = match text.split_once(':') {
             None => match text {
-                "survey" => Some(Self::Survey),
+                "survey" => Some(Self::Survey { round: 0 }),
                 "finish" => Some(Self::Finish),
                 "sweep" => Some(Self::Sweep),
                 "abandon" => Some(Self::Abandon),
-                _ => None,
+                _ => text.strip_prefix("survey.").and_then(later_survey),
             },
             Some((word, rest)) => match word {
                 "plan" => rest.parse().ok().map(Self::Plan),
@@ -157,6 +162,11 @@ impl FromStr for Stage {
         // Written again it must be the same: `dump:…_01` would be a second name for a chunk.
         stage.filter(|stage| stage.to_string() == text).ok_or(StageError)
     }
+}
+
+fn later_survey(number: &str) -> Option<Stage> {
+    let round = number.parse::<u32>().ok()?.checked_sub(1)?;
+    Some(Stage::Survey { round })
 }
 
 fn place(text: &str) -> Option<(UnitId, u32, u32)> {
@@ -179,6 +189,36 @@ pub enum WorkIntent {
         policy: WorkPolicy,
         /// What to begin with.
         items: Vec<WorkItem>,
+        /// Gates to hold from the beginning.
+        gates: Vec<(GroupName, GateName)>,
+    },
+    /// More items for a session there is.
+    AddItems {
+        /// Which.
+        session: SessionName,
+        /// What.
+        items: Vec<WorkItem>,
+    },
+    /// What waits for a gate's group goes on.
+    OpenGate {
+        /// Which.
+        session: SessionName,
+        /// The group that the gate is held in.
+        group: GroupName,
+        /// Which gate.
+        gate: GateName,
+    },
+    /// What has failed, and what waits for that, ends for good.
+    GiveUpFailed {
+        /// Which.
+        session: SessionName,
+    },
+    /// Items move forward or back, those of them that are there and unfinished.
+    SetPriorities {
+        /// Which.
+        session: SessionName,
+        /// Each with its new priority.
+        items: Vec<(ItemId, i16)>,
     },
     /// Nothing new starts; with `immediate` holders stop at once.
     Pause {
@@ -235,8 +275,12 @@ pub struct WorkPolicy {
     pub backoff: Option<(Millis, Millis)>,
     /// What an item that has failed does to the session.
     pub on_exhausted: OnExhausted,
-    /// Sizes of the pools, each 1 to 4,096.
+    /// Sizes of the pools and other limits, each 1 to 4,096.
     pub limits: Vec<(LimitName, u32)>,
+    /// A lease without progress for so long is stuck.
+    pub stuck_after: Millis,
+    /// A stuck lease is taken back, which counts as an attempt.
+    pub revoke_stuck: bool,
 }
 
 /// An item of a job.
@@ -260,6 +304,8 @@ pub struct WorkItem {
     pub groups: Vec<GroupName>,
     /// What must be done before it.
     pub waits_for: Vec<WorkWait>,
+    /// Limits it counts against, beside its kind.
+    pub limits: Vec<LimitName>,
     /// What its worker needs to know: JSON text.
     pub payload: Box<str>,
     /// Only handed out once the session is cancelled.
@@ -284,7 +330,8 @@ mod tests {
     fn every_stage_reads_back_from_its_items_id() {
         let unit = UnitId::of(&Namespace::new("shop", "orders"));
         for (stage, text) in [
-            (Stage::Survey, "survey"),
+            (Stage::Survey { round: 0 }, "survey"),
+            (Stage::Survey { round: 1 }, "survey.2"),
             (Stage::Plan(unit), "plan:7458f44cdbf1d509"),
             (Stage::Dump { unit, chunk: 7, generation: 0 }, "dump:7458f44cdbf1d509_7"),
             (Stage::Dump { unit, chunk: 7, generation: 2 }, "dump:7458f44cdbf1d509_7.g2"),
@@ -298,9 +345,16 @@ mod tests {
         ] {
             assert_eq!((stage.to_string().as_str(), text.parse()), (text, Ok(stage)));
         }
-        for bad in
-            ["", "dump:7458f44cdbf1d509", "dump:7458f44cdbf1d509_01", "dump:7458f44cdbf1d509_1.g0", "plan:x", "a:b"]
-        {
+        for bad in [
+            "",
+            "survey.1",
+            "survey.02",
+            "dump:7458f44cdbf1d509",
+            "dump:7458f44cdbf1d509_01",
+            "dump:7458f44cdbf1d509_1.g0",
+            "plan:x",
+            "a:b",
+        ] {
             assert!(bad.parse::<Stage>().is_err(), "{bad:?}");
         }
     }

@@ -30,3 +30,9 @@ pub(crate) const URL_BYTES_MAX: usize = 8 << 10;
 pub(crate) const POOL_MAX: u32 = 4_096;
 /// Bytes of one page of a brief, about.
 pub(crate) const BRIEF_PAGE_BYTES: usize = 1 << 20;
+/// How often units may be added to one job.
+pub(crate) const ROUNDS_MAX: usize = 1_000;
+/// Items that one change of a priority may move.
+pub(crate) const PRIORITY_ITEMS_MAX: usize = 50_000;
+/// The longest time that a worker may stand still before it is called stuck: a week.
+pub(crate) const STUCK_SECONDS_MAX: u64 = 7 * 86_400;

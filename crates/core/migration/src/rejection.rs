@@ -45,6 +45,16 @@ pub enum Rejection {
         /// What came.
         size: u32,
     },
+    /// The job takes no such change now.
+    #[error("job {job} takes no {what} now: {problem}")]
+    NotTaken {
+        /// The job.
+        job: JobName,
+        /// What was asked for.
+        what: &'static str,
+        /// Why not, and what to do instead.
+        problem: String,
+    },
     /// A worker's result is not what such an item can end with.
     #[error("the result of {item:?} in job {job} {problem}")]
     BadResult {

@@ -1,8 +1,8 @@
 //! What a job has done, for people and scripts. The fields are those that scripts read; others may be added.
 
-use crate::facts::{SetAside, Verdict};
+use crate::facts::{Figures, SetAside, Verdict};
 use crate::name::JobName;
-use crate::spec::Verify;
+use crate::spec::{Mode, Verify};
 use crate::state::{End, Job, Jobs};
 use capstan_ids::WallTime;
 use serde::Serialize;
@@ -14,16 +14,24 @@ pub struct Report {
     pub event: &'static str,
     /// The job.
     pub job: JobName,
+    /// What it was to do.
+    pub mode: Mode,
     /// How it stands.
     pub state: ReportState,
     /// Units found.
     pub units: u64,
     /// Chunks known.
     pub chunks: u64,
-    /// Documents that have arrived.
+    /// Documents that have arrived: at the target, or in the spool where they are kept there.
     pub documents: u64,
     /// Their bytes as BSON.
     pub bytes: u64,
+    /// Of a simulation: what would be moved, as far as the source says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Figures>,
+    /// Of a dump that the spool keeps: the name under which it is found again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dump: Option<JobName>,
     /// From submission to the end, or to now.
     pub seconds: f64,
     /// Documents that the target refused for good.
@@ -92,8 +100,14 @@ pub struct UnitReport {
     pub bytes: u64,
     /// Documents that the target refused for good.
     pub dead_letters: u64,
-    /// Complete at the target.
+    /// Complete: at the target, in the spool, or as far as the mode brings it.
     pub finished: bool,
+    /// It failed before the whole was made complete, and is not in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
+    /// Of a simulation: what would be moved, as far as the source says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Figures>,
     /// What both sides were found to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verdict>,
@@ -124,14 +138,20 @@ impl Job {
             None => ReportState::Running,
         };
         let until = view.ended.map_or(now, |(_, at)| at);
+        let mode = view.spec.mode;
+        let arrived = if mode == Mode::DumpOnly { view.dumped } else { view.restored };
         Report {
             event: "report",
             job: view.name,
+            mode,
             state,
             units: view.units,
             chunks: view.chunks,
-            documents: view.restored.documents,
-            bytes: view.restored.bytes,
+            documents: arrived.documents,
+            bytes: arrived.bytes,
+            planned: (mode == Mode::Simulate).then_some(view.size),
+            // Before its catalogue is written nobody finds it.
+            dump: (mode == Mode::DumpOnly && self.head.finished).then(|| self.head.name.clone()),
             seconds: until.since(view.submitted).get() as f64 / 1_000.0,
             dead_letters: view.dead_letters,
             verified: self.verified(),
@@ -146,7 +166,7 @@ impl Job {
         let compared = self.units.iter().filter(|unit| !unit.head.view);
         let modes = compared.clone().map(|unit| unit.head.verdict.map_or(Verify::None, |verdict| verdict.mode));
         let mode = modes.min_by_key(|mode| *mode as u8).unwrap_or(Verify::None);
-        let mut sum = Verified { mode, ..Verified::default() };
+        let mut sum = Verified { mode, extra: self.head.extra, ..Verified::default() };
         for verdict in compared.filter_map(|unit| unit.head.verdict) {
             sum.ranges += verdict.ranges;
             sum.missing += verdict.missing;
@@ -159,13 +179,16 @@ impl Job {
 
     fn by_unit(&self) -> Vec<UnitReport> {
         let units = self.units.iter().map(|unit| {
-            let view = unit.view();
+            let (mode, view) = (self.head.spec.mode, unit.view(self.head.spec.mode));
+            let arrived = if mode == Mode::DumpOnly { view.dumped } else { view.restored };
             UnitReport {
                 source: view.source.to_string(),
                 target: view.target.to_string(),
                 chunks: view.chunks,
-                documents: view.restored.documents,
-                bytes: view.restored.bytes,
+                documents: arrived.documents,
+                bytes: arrived.bytes,
+                planned: (mode == Mode::Simulate).then_some(view.size),
+                given_up: view.given_up,
                 dead_letters: view.dead_letters,
                 finished: view.finished,
                 verified: view.verdict,

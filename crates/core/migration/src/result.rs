@@ -20,6 +20,9 @@ pub struct SurveyResult {
     /// When the target can be read back.
     #[serde(default)]
     pub scan: ScanTime,
+    /// In mode `verify`: documents of the collections that only the target has. They are listed as set aside.
+    #[serde(default)]
+    pub extra: u64,
 }
 
 /// A collection at the source.

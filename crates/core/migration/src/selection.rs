@@ -1,7 +1,7 @@
 //! Which collections are moved, and what they are called at the target.
 
 use crate::name::Namespace;
-use crate::spec::Spec;
+use crate::spec::{Priority, Spec};
 
 /// `db.coll` with `*` for any characters, dots included.
 ///
@@ -115,6 +115,14 @@ impl Selection {
         if faults.is_empty() { Ok(Self { include, exclude, renames, filters }) } else { Err(faults) }
     }
 
+    /// The same for collections that were added to a job: they stand in for what is included. What is excluded stays so.
+    pub(crate) fn of_those(spec: &Spec, only: &[String]) -> Result<Self, Vec<(String, String)>> {
+        if only.is_empty() {
+            return Self::of(spec);
+        }
+        Self::of(&Spec { include: only.to_vec(), ..spec.clone() })
+    }
+
     /// Whether the collection is moved.
     pub fn takes(&self, source: &Namespace) -> bool {
         let name = source.to_string();
@@ -137,6 +145,27 @@ impl Selection {
     pub fn filter(&self, source: &Namespace) -> Option<&str> {
         let name = source.to_string();
         self.filters.iter().find(|(pattern, _)| pattern.matches(&name)).map(|(_, query)| &**query)
+    }
+}
+
+/// Which collections go before others; the first that matches is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranking(Vec<(Pattern, i16)>);
+
+/// How far one step of a collection's priority lifts its items: above every difference between stages.
+const STEP: i16 = 100;
+
+impl Ranking {
+    /// Reads patterns that were checked when they came in; what is none ranks nothing.
+    pub fn of(priorities: &[Priority]) -> Self {
+        let known = |ranked: &Priority| Some((Pattern::parse(&ranked.collection).ok()?, ranked.priority));
+        Self(priorities.iter().filter_map(known).collect())
+    }
+
+    /// What is added to the priority of a stage, where something is said of the collection.
+    pub fn of_collection(&self, name: &str) -> Option<i16> {
+        let (_, priority) = self.0.iter().find(|(pattern, _)| pattern.matches(name))?;
+        Some(priority.saturating_mul(STEP))
     }
 }
 

@@ -36,7 +36,10 @@ impl Job {
             Settled::CompletedWithFailures => End::CompletedWithFailures,
             Settled::Completed => {
                 let dead_letters: u64 = self.units.iter().map(|unit| unit.tally.dead_letters).sum();
-                if self.units.iter().any(Unit::differs) || dead_letters > self.head.spec.allow_dead_letters {
+                let differs = self.head.extra > 0 || self.units.iter().any(Unit::differs);
+                // Units that were added and could not be taken are left behind.
+                let refused = !self.head.refused.is_empty();
+                if differs || refused || dead_letters > self.head.spec.allow_dead_letters {
                     End::CompletedWithFailures
                 } else {
                     End::Completed

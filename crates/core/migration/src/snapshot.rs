@@ -12,7 +12,7 @@ const CHUNKS_PER_ROW: usize = 500;
 #[derive(Encode, Decode)]
 enum Row {
     #[n(0)]
-    Job(#[n(0)] Head),
+    Job(#[n(0)] Box<Head>),
     #[n(1)]
     Unit(#[n(0)] JobName, #[n(1)] UnitHead),
     #[n(2)]
@@ -44,7 +44,7 @@ impl Jobs {
         let mut rows = Vec::new();
         let mut push = |row: &Row| rows.push(minicbor::to_vec(row).expect("writing to a vector cannot fail"));
         for (name, job) in &self.jobs {
-            push(&Row::Job(job.head.clone()));
+            push(&Row::Job(Box::new(job.head.clone())));
             for unit in &job.units {
                 push(&Row::Unit(name.clone(), unit.head.clone()));
                 for chunks in unit.chunks.chunks(CHUNKS_PER_ROW) {
@@ -64,7 +64,7 @@ impl Jobs {
                 minicbor::decode(row.as_ref()).map_err(|source| RestoreError::Unreadable { row: number, source })?;
             match row {
                 Row::Job(head) => {
-                    jobs.jobs.insert(head.name.clone(), Job::new(head));
+                    jobs.jobs.insert(head.name.clone(), Job::new(*head));
                 }
                 Row::Unit(job, head) => jobs.jobs.get_mut(&job).ok_or_else(out_of_place)?.add(Unit::new(head)),
                 Row::Chunks(job, unit, chunks) => {

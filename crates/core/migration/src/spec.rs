@@ -89,12 +89,14 @@ pub struct Spec {
 }
 
 /// How soon a collection's turn comes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct Priority {
     /// `db.coll` with wildcards.
+    #[n(0)]
     pub collection: String,
     /// -100 to 100; higher goes first.
+    #[n(1)]
     pub priority: i16,
 }
 
@@ -110,16 +112,19 @@ pub enum Engine {
 }
 
 /// How fast a job may go, over all its workers; what is not given is not limited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
     /// Documents a second, read and written each.
+    #[n(0)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents: Option<u64>,
     /// Bytes of BSON a second, read and written each.
+    #[n(1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Chunks that are read or written at a time, 1 to 4,096.
+    #[n(2)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<u32>,
 }
@@ -189,6 +194,20 @@ pub enum Mode {
     Simulate,
     /// Moves nothing: compares both sides, and mends the target where `repair` says so.
     Verify,
+}
+
+impl Mode {
+    /// Its name, as specifications say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DumpAndRestore => "dump-and-restore",
+            Self::Direct => "direct",
+            Self::DumpOnly => "dump-only",
+            Self::RestoreOnly => "restore-only",
+            Self::Simulate => "simulate",
+            Self::Verify => "verify",
+        }
+    }
 }
 
 /// What happens to what the target holds.

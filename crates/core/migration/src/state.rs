@@ -2,10 +2,12 @@
 
 use crate::facts::{Cut, Dumped, Figures, Landed, SetAside, Verdict};
 use crate::name::{JobName, Namespace, UnitId};
+use crate::phase::Phase;
 use crate::rejection::Rejection;
 use crate::result::ScanTime;
-use crate::spec::{Spec, Verify};
-use capstan_ids::{SessionName, WallTime};
+use crate::spec::{Priority, Rates, Spec};
+use crate::stages;
+use capstan_ids::{Kind, SessionName, WallTime};
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, HashMap};
 
@@ -49,6 +51,40 @@ pub(crate) struct Head {
     pub cancelled: Option<Cancelled>,
     #[n(8)]
     pub ended: Option<Ended>,
+    /// How far the whole is.
+    #[n(9)]
+    #[cbor(default)]
+    pub phase: Phase,
+    /// Surveys of units that were added while it ran.
+    #[n(10)]
+    #[cbor(default)]
+    pub rounds: Vec<Round>,
+    /// Documents of collections that only the target has.
+    #[n(11)]
+    #[cbor(default)]
+    pub extra: u64,
+    /// What holds now of how fast it may go, where that was changed since it was submitted.
+    #[n(12)]
+    pub rates: Option<Rates>,
+    /// Priorities given since it was submitted; the last that matches a collection holds.
+    #[n(13)]
+    #[cbor(default)]
+    pub priorities: Vec<Priority>,
+    /// Pools that somebody sized since: they do not adapt by themselves any more.
+    #[n(14)]
+    #[cbor(default)]
+    pub sized: Vec<Kind>,
+}
+
+/// One more survey, of units that were added while the job ran.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Round {
+    /// Which collections.
+    #[n(0)]
+    pub only: Vec<String>,
+    /// Its units are known.
+    #[n(1)]
+    pub done: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -137,6 +173,14 @@ pub(crate) struct UnitHead {
     /// Some of what is not the same on both sides.
     #[n(11)]
     pub examples: Vec<SetAside>,
+    /// Which survey found it.
+    #[n(12)]
+    #[cbor(default)]
+    pub round: u32,
+    /// It failed before the whole was made complete, and can not be taken in any more.
+    #[n(13)]
+    #[cbor(default)]
+    pub given_up: bool,
 }
 
 /// A part of a unit that is dumped and restored as one.
@@ -232,6 +276,11 @@ impl Unit {
         self.tally.add(chunk);
     }
 
+    /// Whether every chunk is in the spool.
+    pub fn is_dumped(&self) -> bool {
+        self.head.planned && self.tally.dumped_chunks as usize == self.chunks.len()
+    }
+
     /// Whether every chunk is at the target.
     pub fn is_restored(&self) -> bool {
         self.head.planned && self.tally.restored_chunks as usize == self.chunks.len()
@@ -251,16 +300,17 @@ impl Job {
         self.places.get(&id).map(|&place| &mut self.units[place])
     }
 
-    /// Whether every stage of every unit was done, whatever came of it.
+    /// Whether every stage of every unit was done, or can not be done any more.
     pub fn went_its_way(&self) -> bool {
+        let mode = self.head.spec.mode;
         let verified = |unit: &Unit| unit.head.verdict.is_some() || !self.verifies(unit.head.view);
-        self.head.finished && self.units.iter().all(|unit| unit.head.finished && verified(unit))
+        let went = |unit: &Unit| unit.head.given_up || (unit.is_complete(mode) && verified(unit));
+        (self.head.finished || !mode.has_finish()) && self.units.iter().all(went)
     }
 
     /// Whether such a unit is compared in the end.
     pub fn verifies(&self, view: bool) -> bool {
-        let readable = self.head.surveyed.is_some_and(|scan| scan != ScanTime::Never);
-        self.head.spec.verify != Verify::None && readable && !view
+        self.head.surveyed.is_some_and(|scan| stages::verifies(&self.head.spec, scan)) && !view
     }
 
     pub fn add(&mut self, unit: Unit) {

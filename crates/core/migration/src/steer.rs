@@ -6,6 +6,7 @@ use crate::item::WorkIntent;
 use crate::limits::POOL_MAX;
 use crate::name::JobName;
 use crate::rejection::Rejection;
+use crate::spec::Priority;
 use crate::state::{End, Job, Jobs};
 use capstan_ids::{Kind, LimitName};
 
@@ -32,6 +33,11 @@ impl Jobs {
                 Ok(Decision { job: job.clone(), events: vec![cancelled], work: vec![cancel] })
             }
             JobCommand::SetPool { job, kind, size } => self.set_pool(job, kind, *size),
+            JobCommand::AddUnits { job, collections } => self.add_units(job, collections),
+            JobCommand::SetRates { job, rates } => self.set_rates(job, *rates),
+            JobCommand::SetPriority { job, collection, priority } => {
+                self.set_priority(job, Priority { collection: collection.clone(), priority: *priority })
+            }
             JobCommand::Forget { job } => {
                 if self.known(job)?.head.ended.is_none() {
                     return Err(Rejection::JobUnfinished(job.clone()));
@@ -63,10 +69,14 @@ impl Jobs {
         if wrong.is_some() || !POOLS.contains(&kind.as_str()) {
             return Err(Rejection::PoolSize { kind: kind.to_string(), size: size.unwrap_or_default() });
         }
-        Ok(Decision::only(job, WorkIntent::SetLimit { session, limit: LimitName::from(kind), value: size }))
+        // Whoever sizes a pool by hand wants that size: it does not adapt by itself any more.
+        let adapts = self.unfinished(job)?.adapts(kind);
+        let events = adapts.then(|| JobEvent::PoolSized { job: job.clone(), kind: kind.clone() }).into_iter().collect();
+        let set = WorkIntent::SetLimit { session, limit: LimitName::from(kind), value: size };
+        Ok(Decision { job: job.clone(), events, work: vec![set] })
     }
 
-    fn unfinished(&self, job: &JobName) -> Result<&Job, Rejection> {
+    pub(crate) fn unfinished(&self, job: &JobName) -> Result<&Job, Rejection> {
         let known = self.known(job)?;
         match known.head.ended {
             Some(ended) => Err(Rejection::JobEnded { job: job.clone(), end: ended.end.name() }),

@@ -7,8 +7,9 @@ use crate::limits::JOBS_MAX;
 use crate::name::JobName;
 use crate::rejection::Rejection;
 use crate::spec::{Pools, Spec};
+use crate::stages::{OPERATIONS, Stages, limit};
 use crate::state::{Job, Jobs};
-use crate::{address, stages, validate};
+use crate::{address, validate};
 use capstan_ids::{Kind, LimitName, Millis};
 use sha2::{Digest, Sha256};
 
@@ -40,12 +41,14 @@ impl Jobs {
         if self.jobs.len() >= JOBS_MAX {
             return Err(Rejection::TooManyJobs { limit: JOBS_MAX });
         }
+        let stages = Stages::of(spec);
         let open = WorkIntent::OpenSession {
             session: job.session(),
             policy: policy(spec, context),
-            items: vec![stages::survey(), stages::abandon()],
+            items: vec![stages.survey(0), stages.abandon()],
+            gates: spec.mode.gates(),
         };
-        let submitted = JobEvent::JobSubmitted { job: job.clone(), spec: spec.clone() };
+        let submitted = JobEvent::JobSubmitted { job: job.clone(), spec: Box::new(spec.clone()) };
         Ok(Decision { job, events: vec![submitted], work: vec![open] })
     }
 
@@ -80,6 +83,7 @@ fn difference(there: &Spec, asked: &Spec) -> Option<&'static str> {
         ("renames", there.renames == asked.renames),
         ("filters", there.filters == asked.filters),
         ("mode", there.mode == asked.mode),
+        ("engine", there.engine == asked.engine),
         ("write", there.write == asked.write),
         ("indexes", there.indexes == asked.indexes),
         ("verify", there.verify == asked.verify),
@@ -87,18 +91,22 @@ fn difference(there: &Spec, asked: &Spec) -> Option<&'static str> {
         ("delete_extra", there.delete_extra == asked.delete_extra),
         ("allow_dead_letters", there.allow_dead_letters == asked.allow_dead_letters),
         ("spool", there.spool == asked.spool),
+        ("dump", there.dump == asked.dump),
     ];
     fields.into_iter().find_map(|(field, same)| (!same).then_some(field))
 }
 
 fn policy(spec: &Spec, context: Context) -> WorkPolicy {
-    let limit = |(kind, size): (Kind, u32)| (LimitName::from(&kind), size);
+    let pool = |(kind, size): (Kind, u32)| (LimitName::from(&kind), size);
+    let operations = spec.rates.operations.map(|most| (limit(OPERATIONS), most));
     WorkPolicy {
         lease: LEASE,
         attempts: spec.retry.attempts,
         backoff: spec.retry.backoff(),
         on_exhausted: spec.retry.on_exhausted,
-        limits: pool_sizes(&spec.pools, context.cores).into_iter().map(limit).collect(),
+        limits: pool_sizes(&spec.pools, context.cores).into_iter().map(pool).chain(operations).collect(),
+        stuck_after: Millis::secs(spec.stuck.after_seconds),
+        revoke_stuck: spec.stuck.revoke,
     }
 }
 
@@ -120,11 +128,13 @@ impl JobName {
     /// A name that says from where to where, and is the same for the same endpoints, selection and mode.
     fn derived(spec: &Spec) -> Self {
         let identity = (&spec.from, &spec.to, &spec.include, &spec.exclude, &spec.renames, &spec.filters, spec.mode);
-        let text = serde_json::to_string(&identity).expect("a specification is plain data with text keys");
+        let mut text = serde_json::to_string(&identity).expect("a specification is plain data with text keys");
+        // What came later is in the identity only where it is said, so that old jobs are found again.
+        text.extend(spec.dump.as_deref());
         let digest = Sha256::digest(text);
         let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let plain = |url: &str| {
-            let scheme = address::scheme(url).unwrap_or_default();
+            let scheme = address::scheme(url).unwrap_or("spool");
             scheme.chars().take(10).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>()
         };
         Self::new(format!("{}-to-{}-{hash}", plain(&spec.from), plain(&spec.to))).expect("at most 36 plain characters")

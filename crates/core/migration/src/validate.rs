@@ -1,35 +1,60 @@
 //! Everything that can be wrong with a specification, found at once.
 
 use crate::address::{hides_a_password, scheme};
-use crate::limits::{CHUNKS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, POOL_MAX, URL_BYTES_MAX};
+use crate::limits::{CHUNKS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, POOL_MAX, STUCK_SECONDS_MAX, URL_BYTES_MAX};
+use crate::name::JobName;
 use crate::rejection::SpecFault;
-use crate::selection::Selection;
-use crate::spec::{Mode, Spec};
+use crate::selection::{Pattern, Selection};
+use crate::spec::{Engine, Mode, Priority, Rates, Spec, Verify};
 
 /// Every fault of the specification; none is a specification that can be tried.
 pub(crate) fn faults(spec: &Spec) -> Vec<SpecFault> {
     let mut found = Faults(Vec::new());
-    found.address("from", &spec.from);
-    found.address("to", &spec.to);
-    if !spec.from.is_empty() && spec.from == spec.to {
-        found.add("to", "is the address that is read from; a job moves from one place to another");
-    }
-    if let Some(spool) = &spec.spool {
-        found.address("spool", spool);
-        if spec.mode == Mode::Direct {
-            found.add("spool", "is of no use in mode direct, which has none; leave it out");
-        }
-    }
+    found.endpoints(spec);
+    found.spool(spec);
     found.selection(spec);
-    found.mode(spec.mode);
     found.chunks(spec);
     found.pools(spec);
     found.retry(spec);
-    if spec.repair {
-        found.add("repair", "is not supported yet; run the job, then mend the target with `capstan verify --repair`");
+    found.0.extend(rate_faults(&spec.rates));
+    found.expectations(spec);
+    found.proof(spec);
+    found.0
+}
+
+/// What is wrong with rates, given with a job or later.
+pub(crate) fn rate_faults(rates: &Rates) -> Vec<SpecFault> {
+    let mut found = Faults(Vec::new());
+    for (field, rate) in [("rates.documents", rates.documents), ("rates.bytes", rates.bytes)] {
+        if rate == Some(0) {
+            found.add(field, "must be at least 1 a second; leave it out for no limit, or pause the job");
+        }
     }
-    if spec.delete_extra && !spec.repair {
-        found.add("delete_extra", "needs `repair = true`");
+    if let Some(operations) = rates.operations.filter(|operations| !(1..=POOL_MAX).contains(operations)) {
+        found.add("rates.operations", format!("must be 1 to {POOL_MAX}, found {operations}"));
+    }
+    found.0
+}
+
+/// What is wrong with priorities, given with a job or later.
+pub(crate) fn priority_faults(field: &str, priorities: &[Priority]) -> Vec<SpecFault> {
+    let mut found = Faults(Vec::new());
+    if priorities.len() > PATTERNS_MAX {
+        found.add(field, format!("has {} entries; there may be {PATTERNS_MAX}", priorities.len()));
+    }
+    for (place, ranked) in priorities.iter().enumerate() {
+        let length = ranked.collection.len();
+        if length > PATTERN_BYTES_MAX {
+            found.add(
+                format!("{field}[{place}].collection"),
+                format!("has {length} bytes; a pattern has at most {PATTERN_BYTES_MAX}"),
+            );
+        } else if let Err(problem) = Pattern::parse(&ranked.collection) {
+            found.add(format!("{field}[{place}].collection"), problem);
+        }
+        if !(-100..=100).contains(&ranked.priority) {
+            found.add(format!("{field}[{place}].priority"), format!("must be -100 to 100, found {}", ranked.priority));
+        }
     }
     found.0
 }
@@ -74,6 +99,13 @@ impl Faults {
                 self.add(field, format!("has a pattern of {longest} bytes; one has at most {PATTERN_BYTES_MAX}"));
             }
         }
+        self.0.extend(priority_faults("priorities", &spec.priorities));
+        if spec.mode == Mode::RestoreOnly && !spec.filters.is_empty() {
+            self.add(
+                "filters",
+                "are of no use in mode restore-only: a dump is restored as it was filtered when it was made",
+            );
+        }
         if let Err(faults) = Selection::of(spec) {
             for (field, problem) in faults {
                 self.add(field, problem);
@@ -87,15 +119,71 @@ impl Faults {
         }
     }
 
-    fn mode(&mut self, mode: Mode) {
-        let name = match mode {
-            Mode::DumpAndRestore | Mode::Direct => return,
-            Mode::DumpOnly => "dump-only",
-            Mode::RestoreOnly => "restore-only",
-            Mode::Simulate => "simulate",
-            Mode::Verify => "verify",
-        };
-        self.add("mode", format!("{name} is not supported yet; use dump-and-restore or direct"));
+    fn endpoints(&mut self, spec: &Spec) {
+        // What a mode has no use for may be left out; what is said all the same must still be an address.
+        if !spec.from.is_empty() || spec.mode != Mode::RestoreOnly {
+            self.address("from", &spec.from);
+        }
+        if !spec.to.is_empty() || !matches!(spec.mode, Mode::DumpOnly | Mode::Simulate) {
+            self.address("to", &spec.to);
+        }
+        if !spec.from.is_empty() && spec.from == spec.to {
+            self.add("to", "is the address that is read from; a job moves from one place to another");
+        }
+        let is_mongodb = |url: &str| matches!(scheme(url), Some("mongodb" | "mongodb+srv"));
+        if spec.engine == Engine::MongoTools && !is_mongodb(&spec.from) && !is_mongodb(&spec.to) {
+            self.add("engine", "mongo-tools reads and writes MongoDB only, and neither address is one");
+        }
+    }
+
+    fn spool(&mut self, spec: &Spec) {
+        let mode = spec.mode;
+        if let Some(spool) = &spec.spool {
+            self.address("spool", spool);
+            if matches!(mode, Mode::Direct | Mode::Simulate | Mode::Verify) {
+                self.add("spool", format!("is of no use in mode {}, which has none; leave it out", mode.name()));
+            }
+        }
+        let Some(dump) = &spec.dump else { return };
+        if mode != Mode::RestoreOnly {
+            self.add("dump", format!("is of no use in mode {}; only restore-only reads a kept dump", mode.name()));
+        } else if JobName::new(dump).is_err() {
+            self.add("dump", "must be the name of the job that made the dump");
+        }
+    }
+
+    fn expectations(&mut self, spec: &Spec) {
+        if !(1..=STUCK_SECONDS_MAX).contains(&spec.stuck.after_seconds) {
+            let found = spec.stuck.after_seconds;
+            self.add("stuck.after_seconds", format!("must be 1 to {STUCK_SECONDS_MAX} (a week), found {found}"));
+        }
+        if let Some(percent) = spec.resources.cpu_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
+            self.add("resources.cpu_percent", format!("must be 0 to 100, found {percent}"));
+        }
+        if let Some(memory) = spec.resources.memory_mb.filter(|memory| !(memory.is_finite() && *memory >= 0.0)) {
+            self.add("resources.memory_mb", format!("must be at least 0, found {memory}"));
+        }
+    }
+
+    fn proof(&mut self, spec: &Spec) {
+        match (spec.mode, spec.verify) {
+            (Mode::Verify, Verify::None) => self.add("verify", "must be hash or counts in mode verify"),
+            (Mode::DumpOnly, Verify::Counts) => {
+                self.add("verify", "must be hash or none in mode dump-only: parts are read again, or they are not");
+            }
+            _ => {}
+        }
+        if spec.repair {
+            if matches!(spec.mode, Mode::DumpOnly | Mode::Simulate) {
+                self.add("repair", format!("is of no use in mode {}, which writes no target", spec.mode.name()));
+            }
+            if spec.verify != Verify::Hash {
+                self.add("repair", "needs `verify = \"hash\"`: nothing else says which documents are wrong");
+            }
+        }
+        if spec.delete_extra && !spec.repair {
+            self.add("delete_extra", "needs `repair = true`");
+        }
     }
 
     fn chunks(&mut self, spec: &Spec) {
@@ -157,8 +245,16 @@ mod tests {
             from = "mongodb://ann:hunter2@db1/"
             to = "backup"
             include = ["shop"]
-            mode = "simulate"
-            delete_extra = true
+            mode = "direct"
+            engine = "mongo-tools"
+            verify = "counts"
+            repair = true
+            spool = "file:/spool"
+            dump = "a b"
+            priorities = [{ collection = "shop", priority = 101 }]
+            rates = { documents = 0, operations = 5000 }
+            stuck = { after_seconds = 0 }
+            resources = { cpu_percent = 101.0, memory_mb = -1.0 }
             chunks = { documents = 0, max = 20000 }
             pools = { dump = 5000 }
             retry = { attempts = 0 }
@@ -169,21 +265,54 @@ mod tests {
         let expected = [
             "from",
             "to",
+            "spool",
+            "dump",
+            "priorities[0].collection",
+            "priorities[0].priority",
             "include[0]",
-            "mode",
             "chunks.documents",
             "chunks.max",
             "pools.dump",
             "retry.attempts",
-            "delete_extra",
+            "rates.documents",
+            "rates.operations",
+            "stuck.after_seconds",
+            "resources.cpu_percent",
+            "resources.memory_mb",
+            "repair",
         ];
         assert_eq!(fields, expected);
         assert!(!format!("{faults:?}").contains("hunter2"), "a fault never repeats a password");
     }
 
     #[test]
+    fn each_mode_says_what_it_has_no_use_for() {
+        for (text, fields) in [
+            (
+                "mode = 'dump-only'\nfrom = 'dump:a'\nverify = 'counts'\nrepair = true",
+                vec!["verify", "repair", "repair"],
+            ),
+            ("mode = 'restore-only'\nfilters = [{ collection = 'a.b', query = '{}' }]", vec!["to", "filters"]),
+            ("mode = 'simulate'\nspool = 'file:/s'\ndump = 'x'", vec!["from", "spool", "dump"]),
+            (
+                "mode = 'verify'\nfrom = 'dump:a'\nverify = 'none'\ndelete_extra = true",
+                vec!["to", "verify", "delete_extra"],
+            ),
+            ("from = 'dump:a'\nto = 'dump:b'\nengine = 'mongo-tools'", vec!["engine"]),
+        ] {
+            let found = faults(&spec(text));
+            assert_eq!(found.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), fields, "{text}");
+        }
+    }
+
+    #[test]
     fn an_ordinary_specification_has_no_fault() {
         for text in [
+            "from = 'dump:a'\nmode = 'dump-only'",
+            "to = 'kv://shop'\nmode = 'restore-only'\ndump = 'nightly'\nverify = 'hash'\nrepair = true",
+            "from = 'dump:a'\nmode = 'simulate'",
+            "from = 'dump:a'\nto = 'kv://shop'\nmode = 'verify'\nrepair = true\ndelete_extra = true",
+            "from = 'mongodb://db1'\nto = 'dump:b'\nengine = 'mongo-tools'\nverify = 'counts'",
             "from = 'dump:a'\nto = 'kv://shop'",
             "from = 'mongodb://ann:secret:db1@db1'\nto = 'dump:b.archive.gz'\nmode = 'direct'\nverify = 'none'",
         ] {

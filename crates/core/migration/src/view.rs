@@ -2,7 +2,8 @@
 
 use crate::facts::{Figures, SetAside, SpoolPart, Verdict};
 use crate::name::{JobName, Namespace, UnitId};
-use crate::spec::Spec;
+use crate::phase::Phase;
+use crate::spec::{Mode, Priority, Rates, Spec};
 use crate::state::{Chunk, End, Job, Jobs, Unit};
 use capstan_ids::WallTime;
 
@@ -25,7 +26,7 @@ pub struct JobView {
     pub units: u64,
     /// Units of which all chunks are known.
     pub units_planned: u64,
-    /// Units that are complete at the target.
+    /// Units that are complete: at the target, in the spool, or as far as the mode brings them.
     pub units_finished: u64,
     /// Units of which both sides were compared.
     pub units_verified: u64,
@@ -43,8 +44,14 @@ pub struct JobView {
     pub restored: Figures,
     /// Documents that the target refused for good.
     pub dead_letters: u64,
-    /// 0 to 100; 100 when, and only when, everything is restored.
+    /// 0 to 100; 100 when, and only when, everything is restored, or as far as the mode brings it.
     pub percent: f64,
+    /// How far the whole is.
+    pub phase: Phase,
+    /// How fast it may go now.
+    pub rates: Rates,
+    /// Priorities given since it was submitted; the last that matches a collection holds.
+    pub priorities: Vec<Priority>,
 }
 
 /// A unit as it stands.
@@ -60,8 +67,10 @@ pub struct UnitView {
     pub view: bool,
     /// All its chunks are known.
     pub planned: bool,
-    /// Complete at the target.
+    /// Complete: at the target, in the spool, or as far as the mode brings it.
     pub finished: bool,
+    /// It failed before the whole was made complete, and can not be taken in any more.
+    pub given_up: bool,
     /// Chunks known so far.
     pub chunks: u64,
     /// Of them, those that lie in the spool or are further.
@@ -131,7 +140,7 @@ impl Jobs {
 
     /// The units of a job in the source's order.
     pub fn units(&self, job: &JobName) -> Option<impl Iterator<Item = UnitView>> {
-        self.jobs.get(job).map(|job| job.units.iter().map(Unit::view))
+        self.jobs.get(job).map(|job| job.units.iter().map(|unit| unit.view(job.head.spec.mode)))
     }
 
     /// The chunks of a unit in their order.
@@ -152,32 +161,57 @@ impl Jobs {
     }
 }
 
-/// Bytes say it best; where there are none to count, chunks do. Never 100 before all is done.
-fn percent(done: bool, restored: Figures, size: Figures, chunks_restored: u64, chunks: u64) -> f64 {
-    if done {
+/// What is done of how much, as a mode counts it.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    bytes: (u64, u64),
+    /// Chunks, or units where the mode moves none.
+    pieces: (u64, u64),
+}
+
+impl Unit {
+    fn way(&self, mode: Mode) -> Way {
+        let (size, chunks) = (self.size().bytes, self.chunks.len() as u64);
+        match mode {
+            Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly => {
+                Way { bytes: (self.tally.done.bytes, size), pieces: (u64::from(self.tally.restored_chunks), chunks) }
+            }
+            Mode::DumpOnly => {
+                Way { bytes: (self.tally.dumped.bytes, size), pieces: (u64::from(self.tally.dumped_chunks), chunks) }
+            }
+            Mode::Simulate | Mode::Verify => Way { bytes: (0, 0), pieces: (u64::from(self.is_through(mode)), 1) },
+        }
+    }
+}
+
+/// Bytes say it best; where there are none to count, pieces do. Never 100 before all is done.
+fn percent(through: bool, way: Way) -> f64 {
+    if through {
         return 100.0;
     }
-    let (part, whole) = if size.bytes > 0 { (restored.bytes, size.bytes) } else { (chunks_restored, chunks) };
+    let (part, whole) = if way.bytes.1 > 0 { way.bytes } else { way.pieces };
     if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0).clamp(0.0, 99.9) }
 }
 
 impl Job {
     pub(crate) fn view(&self) -> JobView {
-        let mut size = Figures::default();
-        let (mut dumped, mut restored, mut done) = (Figures::default(), Figures::default(), Figures::default());
+        let mode = self.head.spec.mode;
+        let (mut size, mut way) = (Figures::default(), Way::default());
+        let (mut dumped, mut restored) = (Figures::default(), Figures::default());
         let (mut chunks, mut chunks_dumped, mut chunks_restored, mut dead_letters) = (0, 0, 0, 0);
         for unit in &self.units {
             size += unit.size();
             dumped += unit.tally.dumped;
             restored += unit.tally.landed;
-            done += unit.tally.done;
+            let part = unit.way(mode);
+            way.bytes = (way.bytes.0.wrapping_add(part.bytes.0), way.bytes.1.wrapping_add(part.bytes.1));
+            way.pieces = (way.pieces.0 + part.pieces.0, way.pieces.1 + part.pieces.1);
             chunks += unit.chunks.len() as u64;
             chunks_dumped += u64::from(unit.tally.dumped_chunks);
             chunks_restored += u64::from(unit.tally.restored_chunks);
             dead_letters += unit.tally.dead_letters;
         }
         let count = |which: fn(&Unit) -> bool| self.units.iter().filter(|unit| which(unit)).count() as u64;
-        let all_restored = self.head.surveyed.is_some() && self.units.iter().all(Unit::is_restored);
         JobView {
             name: self.head.name.clone(),
             spec: self.head.spec.clone(),
@@ -187,7 +221,7 @@ impl Job {
             refused: self.head.refused.clone(),
             units: self.units.len() as u64,
             units_planned: count(|unit| unit.head.planned),
-            units_finished: count(|unit| unit.head.finished),
+            units_finished: self.units.iter().filter(|unit| unit.is_complete(mode)).count() as u64,
             units_verified: count(|unit| unit.head.verdict.is_some()),
             chunks,
             chunks_dumped,
@@ -196,21 +230,24 @@ impl Job {
             dumped,
             restored,
             dead_letters,
-            percent: percent(all_restored, done, size, chunks_restored, chunks),
+            percent: percent(self.is_through(), way),
+            phase: self.head.phase,
+            rates: self.rates(),
+            priorities: self.head.priorities.clone(),
         }
     }
 }
 
 impl Unit {
     /// As its chunks say once they are known; before that, as the source guessed.
-    fn size(&self) -> Figures {
+    pub(crate) fn size(&self) -> Figures {
         if self.head.planned {
             return self.tally.size;
         }
         Figures { documents: self.head.documents.unwrap_or_default(), bytes: self.head.bytes.unwrap_or_default() }
     }
 
-    pub(crate) fn view(&self) -> UnitView {
+    pub(crate) fn view(&self, mode: Mode) -> UnitView {
         let (chunks, restored) = (self.chunks.len() as u64, u64::from(self.tally.restored_chunks));
         UnitView {
             id: self.head.id,
@@ -218,7 +255,8 @@ impl Unit {
             target: self.head.target.clone(),
             view: self.head.view,
             planned: self.head.planned,
-            finished: self.head.finished,
+            finished: self.is_complete(mode),
+            given_up: self.head.given_up,
             chunks,
             chunks_dumped: u64::from(self.tally.dumped_chunks),
             chunks_restored: restored,
@@ -226,7 +264,7 @@ impl Unit {
             dumped: self.tally.dumped,
             restored: self.tally.landed,
             dead_letters: self.tally.dead_letters,
-            percent: percent(self.is_restored(), self.tally.done, self.size(), restored, chunks),
+            percent: percent(self.is_through(mode), self.way(mode)),
             verdict: self.head.verdict,
             examples: self.head.examples.clone(),
             set_aside: self.head.set_aside.clone(),

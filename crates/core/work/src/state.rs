@@ -1,10 +1,11 @@
 //! All sessions, and what they share.
 
 use crate::event::GrantKey;
+use crate::item::{Item, ItemState};
 use crate::items::Items;
 use crate::limits::Limits;
 use crate::session::{Mode, Session};
-use capstan_ids::{LimitName, Moment, Monotonic, Position, SessionName, Token, WallTime, WorkerId};
+use capstan_ids::{ItemId, LimitName, Moment, Monotonic, Position, SessionName, Token, WallTime, WorkerId};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,6 +115,34 @@ impl WorkState {
     /// Whether nothing of a session is unfinished and no lease of it still counts.
     pub fn is_still(&self, name: &SessionName) -> bool {
         self.live_session(name).is_none_or(|session| session.counts.unfinished() == 0 && !session.has_live_leases())
+    }
+
+    /// Whether a session has work that waits, and nothing else that could move by itself.
+    pub fn only_waits(&self, name: &SessionName) -> bool {
+        self.live_session(name).is_some_and(|session| {
+            let counts = &session.counts;
+            session.is_running()
+                && counts.of(ItemState::Waiting) > 0
+                && counts.of(ItemState::Waiting) == counts.unfinished()
+        })
+    }
+
+    /// Items of a session that have failed, or wait for such. Looks at every item, unless there is none of them.
+    pub fn broken_items(&self, name: &SessionName) -> Vec<ItemId> {
+        let Some(session) = self.live_session(name) else { return Vec::new() };
+        if session.counts.of(ItemState::Failed) + session.counts.of(ItemState::Blocked) == 0 {
+            return Vec::new();
+        }
+        let broken = |item: &Item| matches!(item.state, ItemState::Failed | ItemState::Blocked);
+        let id = |item: &Item| ItemId::new(item.body.id()).expect("bodies hold valid ids");
+        session.items.iter().filter(|(_, item)| broken(item)).map(|(_, item)| id(item)).collect()
+    }
+
+    /// The priority of an item, if there is such a one that is not finished.
+    pub fn priority_of_unfinished(&self, session: &SessionName, id: &ItemId) -> Option<i16> {
+        let session = self.live_session(session)?;
+        let item = session.item(session.items.find(id.as_str())?);
+        (!item.state.is_final()).then_some(item.priority)
     }
 
     /// Whether any session has work that could be handed out, limits aside.

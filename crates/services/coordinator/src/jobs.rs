@@ -2,12 +2,13 @@
 
 use crate::failure::Failure;
 use crate::state::{State, Writing};
-use capstan_ids::SessionName;
+use capstan_ids::{ItemId, SessionName};
 use capstan_migration::{
     JobCommand, JobEvent, JobName, OnExhausted as JobPolicy, Settled, Stamp, WorkIntent, WorkItem, WorkPolicy, WorkWait,
 };
 use capstan_work::{
-    Answer, Backoff, Command, Complete, LimitValue, NewItem, OnExhausted, Policy, Rejection, SessionState, WaitsFor,
+    Answer, Backoff, Command, Complete, Conflicts, LimitValue, NewItem, OnExhausted, Policy, Rejection, SessionState,
+    WaitsFor,
 };
 
 impl State {
@@ -15,7 +16,7 @@ impl State {
     pub(crate) fn command_job(&mut self, command: &JobCommand, writing: &mut Writing<'_>) -> Result<JobName, Failure> {
         let context = capstan_migration::Context { moment: writing.context.moment, cores: writing.cores };
         let decision = self.jobs.decide(command, context)?;
-        let commands: Vec<Command> = decision.work.iter().map(as_command).collect();
+        let commands: Vec<Command> = decision.work.iter().flat_map(|intent| self.as_commands(intent)).collect();
         for command in &commands {
             self.work.decide(command, writing.context)?;
         }
@@ -53,6 +54,7 @@ impl State {
             .completed(&complete.session, &complete.item, complete.result.as_deref(), context)
             .map_err(|rejection| refused(rejection.to_string()))?;
         let successors = completion.successors.iter().map(as_item).collect::<Vec<_>>();
+        let session = complete.session.clone();
         let complete = Complete { result: completion.result, successors, ..complete.clone() };
         let command = match command {
             Command::CompleteAndAcquire { acquire, .. } => {
@@ -64,6 +66,12 @@ impl State {
         for event in &completion.events {
             self.record_job(event, writing);
         }
+        if !completion.priorities.is_empty() {
+            let (session, items) = (session, completion.priorities);
+            for command in self.as_commands(&WorkIntent::SetPriorities { session, items }) {
+                self.perform_work(&command, writing)?;
+            }
+        }
         Ok(answer)
     }
 
@@ -73,7 +81,7 @@ impl State {
         writing.job(event);
     }
 
-    /// Ends the jobs whose sessions have come to rest.
+    /// Ends the jobs whose sessions have come to rest, and begins what waits for the rest of a job.
     pub(crate) fn settle_jobs(&mut self, writing: &mut Writing<'_>) {
         while let Some(session) = writing.touched.pop() {
             let settled = match self.work.session_state(&session) {
@@ -82,6 +90,10 @@ impl State {
                 Some(SessionState::Cancelled) if self.work.is_still(&session) => Settled::Cancelled,
                 // Somebody deleted it under its job.
                 None => Settled::Cancelled,
+                Some(SessionState::Running) if self.work.only_waits(&session) => {
+                    self.begin_phase(&session, writing);
+                    continue;
+                }
                 _ => continue,
             };
             let events = self.jobs.session_settled(&session, settled);
@@ -97,29 +109,67 @@ impl State {
     }
 }
 
+impl State {
+    /// Nothing of a job can move any more but what waits for exactly that: it begins.
+    fn begin_phase(&mut self, session: &SessionName, writing: &mut Writing<'_>) {
+        let Some((event, work)) = self.jobs.next_phase(session) else { return };
+        let commands: Vec<Command> = work.iter().flat_map(|intent| self.as_commands(intent)).collect();
+        // Jobs of older versions hold no gates: what ends them waits for their units.
+        if commands.iter().any(|command| self.work.decide(command, writing.context).is_err()) {
+            return;
+        }
+        self.record_job(&event, writing);
+        for command in &commands {
+            let done = self.perform_work(command, writing);
+            debug_assert!(done.is_ok(), "what was decided a moment ago is not refused: {done:?}");
+        }
+    }
+
+    /// What an intent comes to, as the session stands.
+    fn as_commands(&self, intent: &WorkIntent) -> Vec<Command> {
+        let command = match intent.clone() {
+            WorkIntent::OpenSession { session, policy, items, gates } => Command::OpenSession {
+                session,
+                policy: as_policy(&policy),
+                notes: None,
+                items: items.iter().map(as_item).collect(),
+                gates,
+            },
+            WorkIntent::AddItems { session, items } => Command::AddItems {
+                session,
+                items: items.iter().map(as_item).collect(),
+                gates: Vec::new(),
+                conflicts: Conflicts::Refuse,
+            },
+            WorkIntent::OpenGate { session, group, gate } => Command::OpenGate { session, group, gate },
+            WorkIntent::GiveUpFailed { session } => {
+                let failed = self.work.broken_items(&session).into_iter();
+                return failed.map(|item| Command::CancelItem { session: session.clone(), item }).collect();
+            }
+            WorkIntent::SetPriorities { session, items } => {
+                let known = |(item, priority): (ItemId, i16)| {
+                    let now = self.work.priority_of_unfinished(&session, &item)?;
+                    let command = Command::SetPriority { session: session.clone(), item, priority };
+                    (now != priority).then_some(command)
+                };
+                return items.into_iter().filter_map(known).collect();
+            }
+            WorkIntent::Pause { session, immediate, reason } => Command::Pause { session, immediate, reason },
+            WorkIntent::Resume { session } => Command::Resume { session },
+            WorkIntent::Retry { session, items } => Command::Retry { session, items },
+            WorkIntent::Cancel { session, reason } => Command::Cancel { session, reason },
+            WorkIntent::SetLimit { session, limit, value } => {
+                Command::SetLimit { session: Some(session), name: limit, value: value.and_then(LimitValue::new) }
+            }
+            WorkIntent::DeleteSession { session } => Command::DeleteSession { session },
+        };
+        vec![command]
+    }
+}
+
 /// Whether a session is a job's.
 pub(crate) fn is_of_a_job(session: &SessionName) -> bool {
     JobName::of_session(session).is_some()
-}
-
-fn as_command(intent: &WorkIntent) -> Command {
-    match intent.clone() {
-        WorkIntent::OpenSession { session, policy, items } => Command::OpenSession {
-            session,
-            policy: as_policy(&policy),
-            notes: None,
-            items: items.iter().map(as_item).collect(),
-            gates: Vec::new(),
-        },
-        WorkIntent::Pause { session, immediate, reason } => Command::Pause { session, immediate, reason },
-        WorkIntent::Resume { session } => Command::Resume { session },
-        WorkIntent::Retry { session, items } => Command::Retry { session, items },
-        WorkIntent::Cancel { session, reason } => Command::Cancel { session, reason },
-        WorkIntent::SetLimit { session, limit, value } => {
-            Command::SetLimit { session: Some(session), name: limit, value: value.and_then(LimitValue::new) }
-        }
-        WorkIntent::DeleteSession { session } => Command::DeleteSession { session },
-    }
 }
 
 fn as_policy(policy: &WorkPolicy) -> Policy {
@@ -147,6 +197,7 @@ fn as_item(item: &WorkItem) -> NewItem {
         priority: item.priority,
         groups: item.groups.clone(),
         waits_for: item.waits_for.iter().map(as_wait).collect(),
+        limits: item.limits.clone(),
         undo: item.undo,
         payload: Some(item.payload.clone()),
         ..NewItem::new(item.id.clone())

@@ -144,3 +144,151 @@ async fn a_cancelled_job_ends_once_its_leases_are_over() {
     assert_eq!(state, Some(SessionState::Cancelled));
     server.stop().await;
 }
+
+/// A job that goes its way as if by itself: each item of a collection called `bad` that is dumped fails for good.
+struct Played {
+    server: Server,
+    job: JobName,
+    done: Vec<String>,
+}
+
+impl Played {
+    async fn begin(spec: &str) -> Self {
+        let server = Stage::new().start();
+        let spec = Box::new(serde_json::from_str(spec).unwrap());
+        let job = server.handle.command_job(JobCommand::Submit { name: Some(name()), spec }).await.unwrap();
+        Self { server, job, done: Vec::new() }
+    }
+
+    async fn take(&self) -> Option<Grant> {
+        let acquire = Acquire::from(self.job.session(), WorkerId::new("alice").unwrap());
+        match self.server.handle.submit(Command::Acquire(acquire)).await.unwrap() {
+            Answer::Granted(mut grants) => Some(grants.remove(0)),
+            _ => None,
+        }
+    }
+
+    /// Works until nothing is handed out any more.
+    async fn work(&mut self, units: &[&str]) {
+        while let Some(grant) = self.take().await {
+            let item = grant.body.id().to_owned();
+            let bad = &*grant.body.unpack().index_name == "shop.bad" && item.starts_with("dump:");
+            let command = if bad { fails(&grant, true) } else { done(&grant, &result(&item, units)) };
+            self.server.handle.submit(command).await.unwrap();
+            self.done.push(item.split(':').next().unwrap().to_owned());
+        }
+    }
+
+    async fn ask(&self, command: JobCommand) -> Result<JobName, Failure> {
+        self.server.handle.command_job(command).await
+    }
+
+    async fn end(&self) -> Option<End> {
+        let job = self.job.clone();
+        let look = move |state: &capstan_coordinator::State| state.jobs.job(&job).unwrap().ended.map(|(end, _)| end);
+        self.server.handle.read(look).await.unwrap()
+    }
+
+    fn times(&self, stage: &str) -> usize {
+        self.done.iter().filter(|done| *done == stage).count()
+    }
+}
+
+fn fails(grant: &Grant, permanent: bool) -> Command {
+    Command::Fail {
+        session: grant.session.clone(),
+        item: ItemId::new(grant.body.id()).unwrap(),
+        holder: Holder::Token(grant.token),
+        error: "the disk is broken".into(),
+        permanent,
+        retry_after: None,
+        checkpoint: None,
+    }
+}
+
+/// What a worker would bring, for units of one chunk of three documents each.
+fn result(item: &str, units: &[&str]) -> String {
+    let unit =
+        |name: &&str| format!(r#"{{"source": {{"database": "shop", "collection": "{name}"}}, "definition": {{}}}}"#);
+    let units: Vec<_> = units.iter().map(unit).collect();
+    match item.split([':', '.']).next().unwrap() {
+        "survey" => format!(r#"{{"units": [{}]}}"#, units.join(",")),
+        "plan" => r#"{"chunks": [{"range": {"all": true}, "documents": 3, "bytes": 30}]}"#.into(),
+        "dump" => r#"{"documents": 3, "bytes": 30, "parts": [{"name": "p", "documents": 3, "bytes": 30, "blocks": 1, "stored_bytes": 9, "checksum": "00"}]}"#.into(),
+        "restore" | "copy" => r#"{"restored": {"documents": 3, "bytes": 30}}"#.into(),
+        "verify" => r#"{"verdict": {"mode": "hash", "ranges": 1, "missing": 0, "extra": 0, "different": 0, "repaired": 0}}"#.into(),
+        _ => "{}".into(),
+    }
+}
+
+#[tokio::test]
+async fn with_policy_skip_a_unit_that_failed_stops_nothing_of_the_others() {
+    let spec = r#"{"from": "dump:a", "to": "dump:b.archive", "retry": {"on_exhausted": "skip"}}"#;
+    let mut played = Played::begin(spec).await;
+
+    played.work(&["good", "bad"]).await;
+
+    let stages = ["index", "finish", "verify", "sweep"].map(|stage| played.times(stage));
+    assert_eq!(stages, [1, 1, 1, 1], "{:?}", played.done);
+    assert_eq!(played.end().await, Some(End::CompletedWithFailures));
+    played.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_failed_before_the_whole_was_made_complete_is_not_tried_again() {
+    let job = || name();
+    for (scan, again) in [("after_job", false), ("after_unit", true)] {
+        let spec = r#"{"from": "dump:a", "to": "kv://shop", "retry": {"on_exhausted": "skip"}}"#;
+        let mut played = Played::begin(spec).await;
+        let survey = played.take().await.unwrap();
+        let found = result("survey", &["good", "bad"]).replace("]}", &format!(r#"], "scan": "{scan}"}}"#));
+        played.server.handle.submit(done(&survey, &found)).await.unwrap();
+        played.work(&[]).await;
+        assert_eq!(played.end().await, Some(End::CompletedWithFailures));
+
+        let retried = played.ask(JobCommand::Retry { job: job() }).await;
+
+        assert_eq!(retried.is_ok(), again, "{scan}: {retried:?}");
+        assert_eq!(played.take().await.is_some(), again, "{scan}");
+        played.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn units_added_while_it_runs_go_the_whole_way_before_it_finishes() {
+    let mut played = Played::begin(r#"{"from": "dump:a", "to": "kv://shop", "include": ["shop.good"]}"#).await;
+    let add = |pattern: &str| JobCommand::AddUnits { job: name(), collections: vec![pattern.into()] };
+    let early = played.ask(add("shop.*")).await;
+    assert!(matches!(early, Err(Failure::JobRejected(_))), "its first survey is not done: {early:?}");
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &["good"]))).await.unwrap();
+
+    played.ask(add("shop.*")).await.unwrap();
+    played.work(&["good", "late"]).await;
+
+    let stages = ["survey.2", "plan", "restore", "index", "finish", "verify", "sweep"].map(|stage| played.times(stage));
+    assert_eq!(stages, [1, 2, 2, 2, 1, 2, 1], "{:?}", played.done);
+    assert_eq!(played.end().await, Some(End::Completed));
+    let late = played.ask(add("shop.x")).await;
+    assert!(matches!(late, Err(Failure::JobRejected(_))), "it has ended: {late:?}");
+    played.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_priority_given_while_it_runs_holds_for_what_is_queued_and_for_what_comes() {
+    let played = Played::begin(r#"{"from": "dump:a", "to": "kv://shop", "pools": {"plan": 8}}"#).await;
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &["a", "b", "c"]))).await.unwrap();
+
+    let command = JobCommand::SetPriority { job: name(), collection: "shop.c".into(), priority: 5 };
+    played.ask(command).await.unwrap();
+
+    let mut order = Vec::new();
+    while let Some(grant) = played.take().await {
+        order.push(grant.body.unpack().index_name.to_string());
+        played.server.handle.submit(done(&grant, &result(grant.body.id(), &[]))).await.unwrap();
+    }
+    assert_eq!(order[..5], ["shop.c"; 5], "plan, dump, restore, index and verify of it: {order:?}");
+    assert_eq!(played.end().await, Some(End::Completed));
+    played.server.stop().await;
+}

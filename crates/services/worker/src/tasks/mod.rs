@@ -59,7 +59,7 @@ pub(crate) async fn perform(desk: &Desk, places: &Places, coordination: &dyn Coo
 
 async fn perform_stage(task: &Task<'_>, stage: Stage) -> Result<Done, Halt> {
     match stage {
-        Stage::Survey => survey::survey(task).await,
+        Stage::Survey { .. } => survey::survey(task).await,
         Stage::Plan(_) => plan::plan(task).await,
         Stage::Dump { .. } => dump::dump(task).await,
         Stage::Restore { .. } => restore::restore(task).await,
