@@ -37,7 +37,7 @@ pub fn start(dir: &Path) -> anyhow::Result<(Coordinator, Handle, Fate)> {
     let fate = Fate::default();
     let options = EmbeddedOptions { segment_bytes: 1 << 20, ..EmbeddedOptions::default() };
     let journal = Mortal { inner: Some(EmbeddedJournal::open(dir, options)?), fate: fate.clone() };
-    let retention = Retention { session_every: 2_000, keep: 1, held_back_max: 4 << 20 };
+    let retention = Retention { session_every: 2_000, keep: 1, held_back_max: 4 << 20, ..Retention::default() };
     let (coordinator, handle) = Coordinator::start(Box::new(journal), Options { retention, ..Options::default() })?;
     Ok((coordinator, handle, fate))
 }

@@ -77,6 +77,11 @@ codes! {
     JOB_ENDED = "job.ended", Conflict, "the job has ended";
     JOB_UNFINISHED = "job.unfinished", Conflict, "the job has not ended";
     JOB_TOO_MANY = "job.too_many", Exhausted, "there are too many jobs";
+    PIPELINE_EXISTS = "pipeline.exists", Conflict, "the pipeline is registered already";
+    PIPELINE_UNKNOWN = "pipeline.unknown", NotFound, "no such pipeline";
+    PIPELINE_NO_ROOM = "pipeline.no_room", Overloaded, "there is no room now";
+    PIPELINE_TOO_LARGE = "pipeline.too_large", Invalid, "more is asked for than there can ever be";
+    RESERVATION_UNKNOWN = "reservation.unknown", NotFound, "no such reservation";
     RESULT_REFUSED = "result.refused", Invalid, "the result cannot be taken";
     REQUEST_MALFORMED = "request.malformed", Malformed, "the body is not JSON";
     REQUEST_BROKEN_OFF = "request.broken_off", Malformed, "the body broke off";

@@ -156,7 +156,7 @@ fn failed(failure: Failure) -> CoordinationError {
     let reason = failure.to_string();
     match failure {
         Failure::Rejected(rejection) => rejected(&rejection),
-        Failure::JobRejected(_) => CoordinationError::Refused { reason },
+        Failure::JobRejected(_) | Failure::PipelineRejected(_) => CoordinationError::Refused { reason },
         Failure::Overloaded { retry_after } | Failure::Away { retry_after } => {
             CoordinationError::Unavailable { reason, retry_after }
         }

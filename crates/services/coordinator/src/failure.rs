@@ -13,6 +13,9 @@ pub enum Failure {
     /// The same for a command about a job.
     #[error(transparent)]
     JobRejected(#[from] capstan_migration::Rejection),
+    /// The same for a command about a pipeline.
+    #[error(transparent)]
+    PipelineRejected(#[from] capstan_registry::Rejection),
     /// Too many requests wait already; nothing has changed.
     #[error("the server has more requests than it can queue; try again in {} ms", retry_after.as_millis())]
     Overloaded {

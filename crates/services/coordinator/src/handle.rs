@@ -32,6 +32,8 @@ pub struct Handle {
 
 /// What became of one command of several.
 pub type Outcome = Result<Answer, Rejection>;
+/// What became of one command about a pipeline.
+pub type PipelineOutcome = Result<capstan_registry::Answer, capstan_registry::Rejection>;
 
 impl Handle {
     /// Decides one command and answers when what it saw and did is durable.
@@ -65,6 +67,28 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Job { command: Box::new(command), reply })?;
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Decides commands about pipelines in their order, each by itself, and answers for all of them after one flush.
+    ///
+    /// Heartbeats and reports that change nothing need no flush: they are only noted.
+    pub async fn submit_pipelines(
+        &self,
+        commands: Vec<capstan_registry::Command>,
+    ) -> Result<Vec<PipelineOutcome>, Failure> {
+        debug_assert!(commands.len() <= COMMANDS_MAX);
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Pipelines { commands, reply })?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Decides one command about a pipeline.
+    pub async fn submit_pipeline(
+        &self,
+        command: capstan_registry::Command,
+    ) -> Result<capstan_registry::Answer, Failure> {
+        let mut outcomes = self.submit_pipelines(vec![command]).await?;
+        Ok(outcomes.pop().expect("one outcome for one command")?)
     }
 
     /// Looks at the state, between two commands, and answers when what was seen is durable.

@@ -24,13 +24,26 @@ pub struct Retention {
     pub session_every: u64,
     /// How many snapshots of each stream are kept.
     pub keep: usize,
+    /// The registry is snapshotted after so many events, when they outweigh its last snapshot.
+    pub registry_every: u64,
+    /// How many snapshots of the registry are kept, beside one at the edge of its audit retention.
+    pub registry_keep: usize,
+    /// How long every event of the registry is kept to be read.
+    pub registry_audit: Millis,
     /// Bytes of log that one stream may hold back before it is snapshotted whatever its count.
     pub held_back_max: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { session_every: 100_000, keep: 2, held_back_max: 256 << 20 }
+        Self {
+            session_every: 100_000,
+            keep: 2,
+            registry_every: 50,
+            registry_keep: 2,
+            registry_audit: Millis::secs(30 * 86_400),
+            held_back_max: 256 << 20,
+        }
     }
 }
 
@@ -53,6 +66,8 @@ pub(crate) struct Housekeeping {
     now: Option<Snapshot>,
     /// How far the log is being trimmed, and how far it is.
     trimming: Option<(Position, Position)>,
+    /// The streams whose events go to their archives as the log is trimmed.
+    audited: Vec<StreamName>,
     /// Something was finished that may allow more.
     look_again: bool,
     /// Removed items are being freed, a little at a time.
@@ -73,7 +88,8 @@ pub(crate) struct House<'a> {
 impl Housekeeping {
     pub fn new(retention: Retention) -> Self {
         let (due, next_look) = (VecDeque::new(), Monotonic(0));
-        Self { retention, next_look, due, now: None, trimming: None, look_again: false, freeing: false }
+        let audited = Vec::new();
+        Self { retention, next_look, due, now: None, trimming: None, audited, look_again: false, freeing: false }
     }
 
     /// Whether there is a step to take at once.
@@ -94,7 +110,7 @@ impl Housekeeping {
         if let Some(snapshot) = self.now.take() {
             self.now = self.advance(snapshot, &mut house);
         } else if let Some((from, to)) = self.trimming.take() {
-            self.trimming = trim(from, to, &mut house);
+            self.trimming = trim(from, to, &self.audited, &mut house);
         } else if let Some(stream) = self.due.pop_front() {
             self.now = begin(&stream, &mut house);
         } else if self.look_again || house.now.monotonic >= self.next_look {
@@ -117,6 +133,13 @@ impl Housekeeping {
             }
             let slice = match &snapshot.session {
                 Some(session) => house.state.work.snapshot_slice(session, SLICE),
+                None if snapshot.stream == house.streams.registry => {
+                    match house.state.registry.snapshot_slice(SLICE as usize) {
+                        capstan_registry::Slice::Rows(rows) => Slice::Rows(rows),
+                        capstan_registry::Slice::Whole => Slice::Whole,
+                        capstan_registry::Slice::Abandoned => Slice::Abandoned,
+                    }
+                }
                 None => Slice::Whole,
             };
             match slice {
@@ -147,9 +170,7 @@ impl Housekeeping {
                 tracing::warn!(stream = %snapshot.stream, %error, "snapshot failed; the older ones stand");
                 house.status.snapshots_failed.fetch_add(1, Ordering::Relaxed);
                 house.streams.give_up(&snapshot.stream);
-                if let Some(session) = &snapshot.session {
-                    house.state.work.abandon_snapshot(session);
-                }
+                abandon(&snapshot.stream, house);
                 None
             }
         }
@@ -163,10 +184,14 @@ impl Housekeeping {
             Err(error) => return tracing::warn!(%error, "the journal does not say where it ends"),
         };
         let retention = self.retention;
-        let facts = house.streams.facts(|_| StreamPolicy {
-            snapshot_every: retention.session_every,
-            keep: retention.keep,
-            audit: None,
+        let registry = house.streams.registry.clone();
+        let facts = house.streams.facts(|stream| match *stream == registry {
+            true => StreamPolicy {
+                snapshot_every: retention.registry_every,
+                keep: retention.registry_keep,
+                audit: Some(retention.registry_audit),
+            },
+            false => StreamPolicy { snapshot_every: retention.session_every, keep: retention.keep, audit: None },
         });
         let log = LogFacts {
             first: tail.first,
@@ -180,6 +205,12 @@ impl Housekeeping {
         for (stream, position) in plan.drop {
             drop_snapshots(house, &stream, |at| at == position);
         }
+        for (stream, before) in plan.audited.iter().filter_map(|(stream, before)| Some((stream, (*before)?))) {
+            if let Err(error) = house.journal.trim_archive(stream, before) {
+                tracing::warn!(%stream, %error, "the archive could not be trimmed; it will be tried again");
+            }
+        }
+        self.audited = plan.audited.into_iter().map(|(stream, _)| stream).collect();
         self.trimming = (plan.trim > tail.first).then_some((tail.first, plan.trim));
     }
 
@@ -203,9 +234,9 @@ impl Housekeeping {
 }
 
 /// Trims the log a step of the way, for a file takes its time to go; how far it is and has to go.
-fn trim(from: Position, to: Position, house: &mut House<'_>) -> Option<(Position, Position)> {
+fn trim(from: Position, to: Position, audited: &[StreamName], house: &mut House<'_>) -> Option<(Position, Position)> {
     let step = house.streams.next_mark(from).unwrap_or(to).min(to);
-    match house.journal.trim(step, &[]).and_then(|()| house.journal.tail()) {
+    match house.journal.trim(step, audited).and_then(|()| house.journal.tail()) {
         Ok(tail) => house.streams.trimmed(tail.first),
         Err(error) => {
             tracing::warn!(%error, "the log could not be trimmed; it will be tried again");
@@ -221,6 +252,7 @@ fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
         Some(session) => vec![house.state.work.begin_snapshot(session)?],
         None if stream.as_str() == streams::WORK => vec![house.state.work.shared_row()],
         None if stream.as_str() == streams::JOBS => house.state.jobs.snapshot(),
+        None if stream.as_str() == streams::REGISTRY => vec![house.state.registry.begin_snapshot()],
         None => return None,
     };
     let position = house.durable;
@@ -231,11 +263,18 @@ fn begin(stream: &StreamName, house: &mut House<'_>) -> Option<Snapshot> {
         }
         Err(error) => {
             tracing::warn!(%stream, %error, "snapshot could not begin");
-            if let Some(session) = &session {
-                house.state.work.abandon_snapshot(session);
-            }
+            abandon(stream, house);
             None
         }
+    }
+}
+
+/// The state need not keep apart any longer what a snapshot would have saved.
+fn abandon(stream: &StreamName, house: &mut House<'_>) {
+    match session_of(stream) {
+        Some(session) => house.state.work.abandon_snapshot(&session),
+        None if *stream == house.streams.registry => house.state.registry.abandon_snapshot(),
+        None => {}
     }
 }
 

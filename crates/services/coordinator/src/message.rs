@@ -1,11 +1,13 @@
 //! What the owner is asked, and answers that wait for a flush.
 
 use crate::failure::Failure;
-use crate::handle::{Acquired, Outcome};
+use crate::handle::{Acquired, Outcome, PipelineOutcome};
+use crate::history::{History, HistoryLook};
 use crate::state::State;
 use capstan_ids::Position;
 use capstan_journal::{JournalError, Recorded};
 use capstan_migration::{JobCommand, JobName};
+use capstan_registry::Command as PipelineCommand;
 use capstan_work::{Acquire, Command, Complete, NewItem};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -22,8 +24,10 @@ pub(crate) enum Message {
     Commands { commands: Vec<Command>, reply: oneshot::Sender<Result<Vec<Outcome>, Failure>> },
     Acquire { acquire: Acquire, wait: Duration, reply: oneshot::Sender<Result<Acquired, Failure>> },
     Job { command: Box<JobCommand>, reply: oneshot::Sender<Result<JobName, Failure>> },
+    Pipelines { commands: Vec<PipelineCommand>, reply: oneshot::Sender<Result<Vec<PipelineOutcome>, Failure>> },
     Read(Look),
     ReadLog { from: Position, reply: oneshot::Sender<Result<Result<Log, JournalError>, Failure>> },
+    ReadHistory { look: HistoryLook, reply: oneshot::Sender<Result<Result<History, JournalError>, Failure>> },
     Stop,
 }
 
@@ -32,6 +36,7 @@ pub(crate) enum Pending {
     Outcomes(oneshot::Sender<Result<Vec<Outcome>, Failure>>, Result<Vec<Outcome>, Failure>),
     Acquired(oneshot::Sender<Result<Acquired, Failure>>, Result<Acquired, Failure>),
     Job(oneshot::Sender<Result<JobName, Failure>>, Result<JobName, Failure>),
+    Pipelines(oneshot::Sender<Result<Vec<PipelineOutcome>, Failure>>, Result<Vec<PipelineOutcome>, Failure>),
     Seen(Release),
 }
 
@@ -43,6 +48,7 @@ impl Pending {
             Self::Outcomes(reply, outcome) => drop(reply.send(durable.and(outcome))),
             Self::Acquired(reply, outcome) => drop(reply.send(durable.and(outcome))),
             Self::Job(reply, outcome) => drop(reply.send(durable.and(outcome))),
+            Self::Pipelines(reply, outcome) => drop(reply.send(durable.and(outcome))),
             Self::Seen(release) => release(durable),
         }
     }
@@ -56,7 +62,9 @@ impl Message {
             Self::Acquire { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Job { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Read(look) => look(Err(why.clone()))(Err(why.clone())),
+            Self::Pipelines { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::ReadLog { reply, .. } => drop(reply.send(Err(why.clone()))),
+            Self::ReadHistory { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Stop => return true,
         }
         false

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::cluster::Leadership;
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::handle::Outcome;
+use crate::handle::{Outcome, PipelineOutcome};
 use crate::housekeeping::Housekeeping;
 use crate::message::{Message, Pending, weight};
 use crate::recovery::{self, Recovered};
@@ -164,8 +164,10 @@ impl Owner {
         }
         let now = self.clock.now();
         let alarm = self.state.work.next_alarm().map(|end| end + self.clock.coarseness());
-        let ends = alarm.into_iter().chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
-        let times = self.state.work.next_not_before().map(|at| at.since(now.wall));
+        let registry = self.state.registry.next_alarm().map(|end| end + self.clock.coarseness());
+        let ends = alarm.into_iter().chain(registry).chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
+        let leaving = self.state.registry.next_leaving();
+        let times = self.state.work.next_not_before().into_iter().chain(leaving).map(|at| at.since(now.wall)).min();
         let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
         let mut due = Duration::from_millis(due.get());
         if self.offer_to_everybody {
@@ -236,6 +238,11 @@ impl Owner {
         state.perform(command, &mut writing)
     }
 
+    fn perform_registry(&mut self, command: &capstan_registry::Command, now: Moment) -> PipelineOutcome {
+        let (state, mut writing) = self.writing(now);
+        state.perform_registry(command, &mut writing)
+    }
+
     /// The state, and where what is decided about it is written.
     fn writing(&mut self, now: Moment) -> (&mut State, Writing<'_>) {
         // Weyl sequence and a mix: jitter needs spread, not secrecy.
@@ -258,10 +265,16 @@ impl Owner {
             Moment { monotonic: Monotonic(now.monotonic.0.saturating_sub(self.clock.coarseness().get())), ..now };
         for _ in 0..BATCH_TICKS {
             if !self.state.work.is_due(late) {
-                return;
+                break;
             }
             // A tick cannot be refused.
             let _ = self.perform(&Command::Tick, late);
+        }
+        for _ in 0..BATCH_TICKS {
+            if !self.state.registry.is_due(late) {
+                return;
+            }
+            let _ = self.perform_registry(&capstan_registry::Command::Tick, late);
         }
     }
 
@@ -292,6 +305,20 @@ impl Owner {
                     Err(full) => Err(Failure::Full(full.clone())),
                 };
                 self.pending.push(Pending::Job(reply, outcome));
+                1
+            }
+            Message::Pipelines { commands, reply } => {
+                let count = commands.len();
+                let outcomes = match room {
+                    Ok(()) => Ok(commands.iter().map(|command| self.perform_registry(command, now)).collect()),
+                    Err(full) => Err(Failure::Full(full.clone())),
+                };
+                self.status.commands.fetch_add(count as u64, Ordering::Relaxed);
+                self.pending.push(Pending::Pipelines(reply, outcomes));
+                count.max(1)
+            }
+            Message::ReadHistory { look, reply } => {
+                drop(reply.send(Ok(look.open(self.journal.as_mut()))));
                 1
             }
             Message::Read(look) => {

@@ -3,7 +3,8 @@
 use crate::state::{State, StateEvent};
 use crate::streams::{self, Streams, session_of};
 use capstan_ids::{Epoch, Moment, Position, StreamName, WallTime};
-use capstan_journal::{Entry, Journal, JournalError, SnapshotInfo, Tail};
+use capstan_journal::{Entry, Journal, JournalError, SnapshotInfo, SnapshotRows, Tail};
+use capstan_registry::Registry;
 use capstan_work::{Event, RestoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -252,6 +253,7 @@ impl Reading {
         }
         // The last journalled renewal may have shortened a lease that one in memory made long again.
         self.state.work.restart_terms(self.now.monotonic);
+        self.state.registry.restart_liveness(self.now);
         if cfg!(debug_assertions) {
             self.state.check().map_err(RecoveryError::Unsound)?;
         }
@@ -278,6 +280,9 @@ fn restore(journal: &dyn Journal, info: &SnapshotInfo, state: &mut State, now: M
         state.jobs = capstan_migration::Jobs::restore(all).map_err(|e| RecoveryError::Unsound(e.to_string()))?;
         return Ok(count);
     }
+    if info.stream.as_str() == streams::REGISTRY {
+        return restore_registry(rows, state, now);
+    }
     let Some(header) = rows.next().transpose()? else {
         return Err(RecoveryError::Unsound(format!("the snapshot of {} has no rows", info.stream)));
     };
@@ -292,6 +297,21 @@ fn restore(journal: &dyn Journal, info: &SnapshotInfo, state: &mut State, now: M
         count += 1;
     }
     session.finish();
+    Ok(count)
+}
+
+fn restore_registry(mut rows: SnapshotRows, state: &mut State, now: Moment) -> Result<u64, RecoveryError> {
+    let unreadable = |e: capstan_registry::RestoreError| RecoveryError::Unsound(e.to_string());
+    let Some(header) = rows.next().transpose()? else {
+        return Err(RecoveryError::Unsound("the snapshot of the registry has no rows".into()));
+    };
+    let mut registry = Registry::restore(&header, now).map_err(unreadable)?;
+    let mut count = 1;
+    for row in rows {
+        registry.row(&row?).map_err(unreadable)?;
+        count += 1;
+    }
+    state.registry = registry.finish().map_err(unreadable)?;
     Ok(count)
 }
 

@@ -5,6 +5,7 @@ use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
 use capstan_journal::Commit;
 use capstan_migration::{JobEvent, Jobs};
+use capstan_registry::Registry;
 use capstan_work::{Answer, Command, Context, Event, Rejection, Stamp, WorkState};
 
 /// The cores' states, side by side: they meet only here.
@@ -14,6 +15,8 @@ pub struct State {
     pub work: WorkState,
     /// Migrations.
     pub jobs: Jobs,
+    /// What is running, and whether there is room.
+    pub registry: Registry,
 }
 
 /// An event of any core.
@@ -23,6 +26,8 @@ pub enum StateEvent {
     Work(Option<SessionName>, Event),
     /// Of a job.
     Job(Box<JobEvent>),
+    /// Of the registry.
+    Registry(Box<capstan_registry::Event>),
     /// A leader took over: its epoch stands with the commit.
     Led(String),
 }
@@ -50,6 +55,11 @@ impl Writing<'_> {
         }
     }
 
+    pub fn registry(&mut self, event: &capstan_registry::Event) {
+        self.commit.push(&self.streams.registry, |buffer| event.encode(buffer));
+        self.context.next = self.context.next.plus(1);
+    }
+
     pub fn job(&mut self, event: &JobEvent) {
         self.commit.push(&self.streams.jobs, |buffer| event.encode(buffer));
         self.context.next = self.context.next.plus(1);
@@ -62,6 +72,9 @@ impl StateEvent {
         match stream.as_str() {
             streams::WORK => Ok(Self::Work(None, decoded(event)?)),
             streams::JOBS => JobEvent::decode(event).map(|event| Self::Job(Box::new(event))).map_err(|e| e.to_string()),
+            streams::REGISTRY => capstan_registry::Event::decode(event)
+                .map(|event| Self::Registry(Box::new(event)))
+                .map_err(|e| e.to_string()),
             streams::LEADER => String::from_utf8(event.to_vec()).map(Self::Led).map_err(|e| e.to_string()),
             other => match streams::session_of(stream) {
                 Some(session) => Ok(Self::Work(Some(session), decoded(event)?)),
@@ -83,6 +96,7 @@ impl State {
             StateEvent::Job(event) => {
                 self.jobs.apply(capstan_migration::Stamp { position, wall: moment.wall }, event);
             }
+            StateEvent::Registry(event) => self.registry.apply(moment, event),
             StateEvent::Led(_) => {}
         }
     }
@@ -108,9 +122,20 @@ impl State {
         self.work.perform(command, context, &mut |session, event| writing.work(session, event))
     }
 
+    /// Decides and applies a command about pipelines.
+    pub(crate) fn perform_registry(
+        &mut self,
+        command: &capstan_registry::Command,
+        writing: &mut Writing<'_>,
+    ) -> Result<capstan_registry::Answer, capstan_registry::Rejection> {
+        let moment = writing.context.moment;
+        self.registry.perform(command, moment, &mut |event| writing.registry(event))
+    }
+
     /// Whether every promise holds; what is broken otherwise.
     pub fn check(&self) -> Result<(), String> {
         self.work.check().map_err(|violation| violation.to_string())?;
-        self.jobs.check().map_err(|violation| violation.to_string())
+        self.jobs.check().map_err(|violation| violation.to_string())?;
+        self.registry.check().map_err(|violation| violation.to_string())
     }
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub(crate) const WORK: &str = "work";
 /// Migrations.
 pub(crate) const JOBS: &str = "jobs";
+/// Pipelines.
+pub(crate) const REGISTRY: &str = capstan_registry::STREAM;
 /// Who leads.
 pub(crate) const LEADER: &str = "leader";
 const SESSION: &str = "work/";
@@ -29,6 +31,7 @@ pub(crate) struct Streams {
     sessions: HashMap<SessionName, StreamName>,
     pub work: StreamName,
     pub jobs: StreamName,
+    pub registry: StreamName,
     pub leader: StreamName,
     logs: BTreeMap<StreamName, StreamLog>,
     /// Bytes of events counted so far, and what that was at some positions.
@@ -54,6 +57,7 @@ impl Default for Streams {
             sessions: HashMap::new(),
             work: named(WORK),
             jobs: named(JOBS),
+            registry: named(REGISTRY),
             leader: named(LEADER),
             logs: BTreeMap::new(),
             bytes: 0,

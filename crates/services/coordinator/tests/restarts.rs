@@ -13,7 +13,7 @@ use std::time::Duration;
 
 fn start(dir: &Path) -> (Coordinator, Handle) {
     let journal = EmbeddedJournal::open(dir, EmbeddedOptions::default()).unwrap();
-    let retention = Retention { session_every: 50, keep: 1, held_back_max: 1 << 20 };
+    let retention = Retention { session_every: 50, keep: 1, held_back_max: 1 << 20, ..Retention::default() };
     Coordinator::start(Box::new(journal), Options { retention, ..Options::default() }).unwrap()
 }
 

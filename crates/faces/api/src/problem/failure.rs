@@ -15,6 +15,7 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Rejected(rejection) => rejection.into(),
             Failure::JobRejected(rejection) => rejection.into(),
+            Failure::PipelineRejected(rejection) => rejection.into(),
             Failure::Overloaded { retry_after } => {
                 Self::new(&codes::SERVER_OVERLOADED, detail).retry_after(retry_after)
             }

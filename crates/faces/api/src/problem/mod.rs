@@ -5,6 +5,7 @@ mod door;
 mod failure;
 mod job;
 mod json;
+mod pipeline;
 mod rejection;
 
 pub use class::{Class, Retry};

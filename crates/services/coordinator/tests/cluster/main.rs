@@ -39,7 +39,7 @@ struct Server {
 fn server(database: &Arc<Database>, name: &str) -> Server {
     let wire = Wire::to(database);
     let clock = Arc::new(Watch::default());
-    let retention = Retention { session_every: 50, keep: 1, held_back_max: 1 << 20 };
+    let retention = Retention { session_every: 50, keep: 1, held_back_max: 1 << 20, ..Retention::default() };
     let address = format!("http://{name}");
     let options = Options { address, clock: Arc::clone(&clock) as Arc<dyn Clock>, retention, ..Options::default() };
     let cluster = Cluster::start(Arc::new(wire.clone()), options, TERM).unwrap();

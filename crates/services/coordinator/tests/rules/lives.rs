@@ -101,7 +101,7 @@ impl Life {
                         let stamp = capstan_migration::Stamp { position: entry.position, wall: moment.wall };
                         jobs.apply(stamp, &event);
                     }
-                    StateEvent::Led(_) => {}
+                    StateEvent::Registry(_) | StateEvent::Led(_) => {}
                 }
             }
         }
@@ -266,7 +266,7 @@ proptest! {
         luck in prop::collection::vec(any::<u16>(), 1..20),
         keep in 1..3_usize,
     ) {
-        let retention = Retention { session_every: 8, keep, held_back_max: 2_048 };
+        let retention = Retention { session_every: 8, keep, held_back_max: 2_048, ..Retention::default() };
         let stage = Stage { retention, segment_bytes: 4 << 10, ..Stage::new() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut life = Life { stage, luck, leases: Vec::new(), number: 0 };

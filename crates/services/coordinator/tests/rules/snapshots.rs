@@ -8,7 +8,7 @@ use capstan_work::{Command, ItemView};
 use std::sync::atomic::Ordering;
 
 fn often() -> Stage {
-    let retention = Retention { session_every: 100, keep: 2, held_back_max: 4_096 };
+    let retention = Retention { session_every: 100, keep: 2, held_back_max: 4_096, ..Retention::default() };
     Stage { retention, ..Stage::new() }
 }
 

@@ -89,7 +89,7 @@ async fn a_position_that_has_not_come_is_told_with_the_end() {
 
 #[tokio::test]
 async fn a_position_that_is_no_longer_kept_is_told_with_where_to_begin() {
-    let retention = Retention { session_every: 200, keep: 1, held_back_max: 4_096 };
+    let retention = Retention { session_every: 200, keep: 1, held_back_max: 4_096, ..Retention::default() };
     let stage = Stage { retention, ..Stage::new() };
     let server = stage.start().with_items(0).await;
     let mut number = 0;

@@ -1,0 +1,216 @@
+//! What an audited stream was told, and what it was like at some time: read beside the owner.
+
+use crate::failure::Failure;
+use crate::handle::Handle;
+use crate::message::{Log, Message};
+use crate::streams;
+use capstan_ids::{Moment, Position, StreamName, WallTime};
+use capstan_journal::{Journal, JournalError, SnapshotRows};
+use capstan_registry::{Event, Fact, PipelineId, Registry};
+use tokio::sync::oneshot;
+
+/// Facts of one page.
+pub const FACTS_MAX: usize = 1_000;
+
+/// What is to be read.
+pub(crate) struct HistoryLook {
+    stream: StreamName,
+    /// Events from there on.
+    from: Position,
+    /// As it was then: from the newest snapshot that is not younger.
+    at: Option<WallTime>,
+}
+
+/// What there is, opened.
+pub(crate) struct History {
+    snapshot: Option<SnapshotRows>,
+    archive: Log,
+    log: Log,
+}
+
+impl HistoryLook {
+    /// On the owner's thread: opens, and reads nothing yet.
+    pub fn open(self, journal: &mut dyn Journal) -> Result<History, JournalError> {
+        let mut from = self.from;
+        let mut snapshot = None;
+        if let Some(at) = self.at {
+            let infos = journal.snapshots()?;
+            let mine = infos.iter().filter(|info| info.stream == self.stream && info.at <= at);
+            if let Some(info) = mine.max_by_key(|info| info.position) {
+                snapshot = Some(journal.read_snapshot(info)?);
+                from = info.position.plus(1);
+            }
+        }
+        let archive = journal.read_archive(&self.stream, from)?;
+        let tail = journal.tail()?;
+        let first = from.max(tail.first);
+        let log: Log = if first < tail.next { journal.read(first)? } else { Box::new(std::iter::empty()) };
+        Ok(History { snapshot, archive, log })
+    }
+}
+
+impl History {
+    /// Every event of the stream, with its position and when it was made, in order.
+    fn events(
+        self,
+        stream: StreamName,
+        from: Position,
+    ) -> impl Iterator<Item = Result<(Position, WallTime, Vec<u8>), JournalError>> {
+        let mut reached = from;
+        self.archive.chain(self.log).flat_map(move |recorded| match recorded {
+            Err(error) => vec![Err(error)],
+            Ok(recorded) => {
+                let at = recorded.commit.at();
+                let mine = recorded.commit.entries(recorded.position).filter(|entry| *entry.stream == stream);
+                // What was archived may still be in the log.
+                let new: Vec<_> = mine
+                    .filter(|entry| entry.position >= reached)
+                    .map(|entry| Ok((entry.position, at, entry.event.to_vec())))
+                    .collect();
+                reached = reached.max(recorded.position.plus(recorded.commit.events()));
+                new
+            }
+        })
+    }
+}
+
+/// Which facts of the registry are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct FactFilter {
+    /// Of this pipeline only.
+    pub pipeline: Option<PipelineId>,
+    /// Not older than this.
+    pub from: Option<WallTime>,
+    /// Older than this.
+    pub until: Option<WallTime>,
+    /// After this position.
+    pub after: Option<Position>,
+    /// At most so many, 1 to [`FACTS_MAX`].
+    pub most: usize,
+}
+
+/// A page of facts.
+#[derive(Clone, Debug, Default)]
+pub struct FactPage {
+    /// In order, each with its position.
+    pub facts: Vec<(Position, Fact)>,
+    /// What the next page comes after; none if this is the last.
+    pub next: Option<Position>,
+}
+
+/// Why a history cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The server does not answer now.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// It cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An event or a snapshot is not of this version, or is damaged.
+    #[error("the history cannot be read at position {position}: {what}")]
+    Unreadable {
+        /// Where.
+        position: Position,
+        /// What is wrong.
+        what: String,
+    },
+    /// Nothing is kept from so far back.
+    #[error("what was before {first:?} is no longer kept")]
+    TooOld {
+        /// The oldest moment that can be told of, in microseconds.
+        first: Option<i64>,
+    },
+    /// The reading thread ended.
+    #[error("the history could not be read to its end")]
+    Cut,
+}
+
+impl Handle {
+    /// What happened to pipelines, from what is kept of it.
+    pub async fn registry_facts(&self, filter: FactFilter) -> Result<FactPage, HistoryError> {
+        let from = filter.after.map_or(Position::new(1), |after| after.plus(1));
+        let history = self.open_history(from, None).await?;
+        read(move || {
+            let mut page = FactPage::default();
+            for event in history.events(streams::named(streams::REGISTRY), from) {
+                let (position, at, bytes) = event?;
+                let fact = Fact::of(&decode(position, &bytes)?);
+                let Some(fact) = fact.filter(|fact| filter.takes(fact, at)) else { continue };
+                if page.facts.len() == filter.most.clamp(1, FACTS_MAX) {
+                    page.next = page.facts.last().map(|(position, _)| *position);
+                    break;
+                }
+                page.facts.push((position, fact));
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// The registry as it was at a time.
+    pub async fn registry_at(&self, at: WallTime) -> Result<Registry, HistoryError> {
+        let mut history = self.open_history(Position::new(1), Some(at)).await?;
+        read(move || {
+            let moment = |wall| Moment { wall, ..Moment::default() };
+            let whole = |what: String| HistoryError::Unreadable { position: Position::new(1), what };
+            let mut registry = Registry::new();
+            let began_with_snapshot = history.snapshot.is_some();
+            if let Some(mut rows) = history.snapshot.take() {
+                let header = rows.next().transpose()?.ok_or_else(|| whole("the snapshot has no rows".into()))?;
+                let mut restore = Registry::restore(&header, moment(at)).map_err(|error| whole(error.to_string()))?;
+                for row in rows {
+                    restore.row(&row?).map_err(|error| whole(error.to_string()))?;
+                }
+                registry = restore.finish().map_err(|error| whole(error.to_string()))?;
+            }
+            let mut first = true;
+            for event in history.events(streams::named(streams::REGISTRY), Position::new(1)) {
+                let (position, made, bytes) = event?;
+                let event = decode(position, &bytes)?;
+                if made > at {
+                    // Without a snapshot the story must begin with the beginning: the first of all pipelines.
+                    if first && !began_with_snapshot && position > Position::new(1) && !is_beginning(&event) {
+                        return Err(HistoryError::TooOld { first: Some(made.micros()) });
+                    }
+                    break;
+                }
+                first = false;
+                registry.apply(moment(made), &event);
+            }
+            Ok(registry)
+        })
+        .await
+    }
+
+    async fn open_history(&self, from: Position, at: Option<WallTime>) -> Result<History, HistoryError> {
+        let (reply, answer) = oneshot::channel();
+        let look = HistoryLook { stream: streams::named(streams::REGISTRY), from, at };
+        self.send(Message::ReadHistory { look, reply })?;
+        Ok(answer.await.map_err(|_| self.gone())???)
+    }
+}
+
+/// What a registry that has never known anything is told first.
+fn is_beginning(event: &Event) -> bool {
+    matches!(event, Event::PipelineRegistered { .. } | Event::Reserved { .. } | Event::LimitsChanged { .. })
+}
+
+impl FactFilter {
+    fn takes(&self, fact: &Fact, at: WallTime) -> bool {
+        self.pipeline.as_ref().is_none_or(|id| fact.pipeline.as_ref() == Some(id))
+            && self.from.is_none_or(|from| at >= from)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
+fn decode(position: Position, bytes: &[u8]) -> Result<Event, HistoryError> {
+    Event::decode(bytes).map_err(|error| HistoryError::Unreadable { position, what: error.to_string() })
+}
+
+/// Files and databases are read on a thread that may wait.
+async fn read<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, HistoryError> {
+    tokio::task::spawn_blocking(read).await.map_err(|_| HistoryError::Cut)?
+}
