@@ -4,7 +4,7 @@ use capstan_journal::JournalError;
 use std::error::Error as _;
 use std::io;
 use std::time::Duration;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// Why a call had no result.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl Fault {
             None => error.to_string(),
         };
         Self::Lost(io::Error::new(kind, text))
+    }
+
+    /// Whether the connection is of no more use.
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::Late(_) => true,
+            Self::Denied(denied) => matches!(denied.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+            Self::Unusable(_) => false,
+        }
     }
 
     /// Whether the database has no room. Nothing was written then, and nothing is wrong with what stands.

@@ -18,6 +18,9 @@ use tokio_postgres::{Client, Row, Statement};
 /// What may take longer than a call with few bytes: as much again for each so many.
 const BYTES_PER_TIMEOUT: usize = 8 << 20;
 
+/// The event queue is looked at, then the connection is.
+const LISTENED: usize = 2;
+
 /// Where lines lead, and what is seen to when one is opened.
 pub(crate) struct Server {
     pub address: Address,
@@ -137,6 +140,10 @@ impl Line {
         let (server, open) = (&self.server, &mut self.open);
         let runtime = self.runtime.as_ref().expect("it is there until the line is dropped");
         let called = async || {
+            // Nobody listened between two calls: what the database said meanwhile, or that it hung up, is heard now.
+            for _ in 0..LISTENED {
+                tokio::task::yield_now().await;
+            }
             if open.as_ref().is_none_or(|open| open.client.is_closed()) {
                 *open = None;
                 *open = Some(Open { client: server.connect().await?, prepared: HashMap::new() });
@@ -153,7 +160,7 @@ impl Line {
             call()
         };
         // A statement may still be running there: its answer must not be taken for a later one's.
-        if matches!(result, Err(Fault::Lost(_) | Fault::Late(_))) {
+        if result.as_ref().is_err_and(Fault::ends_connection) {
             self.open = None;
         }
         result

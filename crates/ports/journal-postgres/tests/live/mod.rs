@@ -3,6 +3,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
+mod way;
+
+pub use way::Way;
+
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{Append, Commit, Journal, Recorded};
 use capstan_journal_postgres::{PostgresJournal, PostgresOptions};
@@ -70,13 +74,19 @@ impl Database {
         format!("postgres://{credentials}@{host}:{port}/{database}?schema={schema}&application_name={schema}")
     }
 
-    pub fn open(&self) -> PostgresJournal {
-        PostgresJournal::connect(&self.address(), PostgresOptions::default()).unwrap()
+    /// A way to the server that can be broken, and where a journal is that goes by it.
+    pub fn way(&self) -> (Way, String) {
+        let config: Config = self.url.parse().unwrap();
+        let tokio_postgres::config::Host::Tcp(host) = &config.get_hosts()[0] else {
+            panic!("expected the server's address to be TCP")
+        };
+        let way = Way::to((host.clone(), config.get_ports()[0]));
+        let address = self.address_of(config.get_user().unwrap(), Some(way.port));
+        (way, address)
     }
 
-    /// A journal that gives its database little time.
-    pub fn open_impatient(&self) -> PostgresJournal {
-        PostgresJournal::connect(&self.address(), impatient()).unwrap()
+    pub fn open(&self) -> PostgresJournal {
+        PostgresJournal::connect(&self.address(), PostgresOptions::default()).unwrap()
     }
 
     pub fn run(&self, sql: &str) {
@@ -89,11 +99,6 @@ impl Database {
     }
 
     /// The same within the journal's tables.
-    pub fn ask_here<T: FromSqlOwned>(&self, sql: &str) -> T {
-        self.run_here("SELECT 1");
-        self.ask(sql, &[])
-    }
-
     pub fn run_here(&self, sql: &str) {
         self.run(&format!("SET search_path = {}; {sql}", self.schema));
     }
@@ -106,14 +111,17 @@ impl Database {
         )
     }
 
-    /// Waits until a statement that begins so waits for a lock.
-    pub fn until_blocked(&self, statement: &str) {
+    /// Waits until so many appends wait for a lock.
+    pub fn until_blocked(&self, appends: i64) {
         until(|| {
-            self.ask(
-                "SELECT count(*) > 0 FROM pg_stat_activity \
-                 WHERE application_name = $1 AND wait_event_type = 'Lock' AND query LIKE $2 || '%'",
-                &[&self.schema, &statement],
-            )
+            // A transaction keeps the first look at what others do.
+            self.run("SELECT pg_stat_clear_snapshot()");
+            let waiting: i64 = self.ask(
+                "SELECT count(*) FROM pg_stat_activity \
+                 WHERE application_name = $1 AND wait_event_type = 'Lock' AND query LIKE 'WITH taken%'",
+                &[&self.schema],
+            );
+            waiting == appends
         });
     }
 
