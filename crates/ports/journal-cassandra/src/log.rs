@@ -58,7 +58,7 @@ pub(crate) struct Log {
     options: CassandraOptions,
     /// The last bucket, where nothing has happened since that could have changed it.
     last: Option<Bucket>,
-    /// A bucket from which the last one is found.
+    /// An open bucket, or the first, from which the last one is found.
     hint: Position,
     encoded: Vec<u8>,
     /// Whether there may be parts in the last bucket that count for nothing.
@@ -88,7 +88,9 @@ impl Log {
     pub async fn look(&mut self) -> Result<Bucket, JournalError> {
         self.last = None;
         let last = Bucket::last(&self.store, self.hint).await?;
-        self.hint = last.first;
+        if last.is_open {
+            self.hint = last.first;
+        }
         self.last = Some(last);
         Ok(last)
     }

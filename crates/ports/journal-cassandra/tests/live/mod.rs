@@ -1,5 +1,11 @@
 //! The real database that `CAPSTAN_TEST_CASSANDRA_URL` names, and a log of one's own in it.
 
+#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+pub mod proxy;
+pub mod raw;
+
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{Append, Commit, Journal, Recorded};
 use capstan_journal_cassandra::{CassandraJournal, CassandraOptions};
@@ -32,6 +38,11 @@ impl LiveLog {
         format!("{}/{KEYSPACE}?log={}", self.host, self.log)
     }
 
+    /// The database itself.
+    pub fn raw(&self) -> raw::Raw {
+        raw::Raw::connect(&self.host, Some(KEYSPACE))
+    }
+
     /// A journal with small buckets, so that every case goes over their borders.
     pub fn open(&self) -> CassandraJournal {
         self.open_with(CassandraOptions { bucket_bytes: 16 << 10, ..CassandraOptions::default() })
@@ -42,40 +53,34 @@ impl LiveLog {
     }
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 pub fn stream(name: &str) -> StreamName {
     StreamName::new(name).expect("the name is valid")
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 pub fn commit(text: &str) -> Commit {
     let mut commit = Commit::new(WallTime(1_000));
     commit.push(&stream("work/shop"), |bytes| bytes.extend_from_slice(text.as_bytes()));
     commit
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 pub fn large_commit(bytes: usize) -> Commit {
     let mut commit = Commit::new(WallTime(1_000));
     commit.push(&stream("work/shop"), |buffer| buffer.extend((0..bytes).map(|at| at as u8)));
     commit
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 #[track_caller]
 pub fn committed(journal: &mut CassandraJournal, epoch: u64, position: u64, commit: &Commit) {
     let answer = journal.append(Epoch::new(epoch), Position::new(position), commit);
     assert!(matches!(answer, Append::Committed), "expected position {position} to be committed, found {answer:?}");
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 #[track_caller]
 pub fn fenced(journal: &mut CassandraJournal, epoch: u64, position: u64, commit: &Commit) {
     let answer = journal.append(Epoch::new(epoch), Position::new(position), commit);
     assert!(matches!(answer, Append::Fenced), "expected position {position} to be fenced, found {answer:?}");
 }
 
-#[allow(dead_code, reason = "not every test needs it")]
 #[track_caller]
 pub fn everything(journal: &CassandraJournal, from: u64) -> Vec<Recorded> {
     let reader = journal.read(Position::new(from)).expect("the position can be read");

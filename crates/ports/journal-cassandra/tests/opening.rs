@@ -1,0 +1,85 @@
+//! What opening makes, what it refuses, and what it says.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod live;
+
+use capstan_journal::JournalError;
+use capstan_journal_cassandra::{CassandraElection, CassandraJournal, CassandraOptions, OpenError};
+use live::raw::Raw;
+use live::{commit, committed, everything, new_log};
+use std::thread;
+
+fn refused(url: &str) -> OpenError {
+    let options = CassandraOptions { timeout: std::time::Duration::from_secs(2), ..CassandraOptions::default() };
+    CassandraJournal::connect(url, options).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn servers_that_start_at_once_make_one_set_of_tables() {
+    let Some(log) = new_log() else { return };
+    let (raw, keyspace) = (Raw::connect(&log.host, None), log.log.clone());
+    let url = format!("{}/{keyspace}", log.host);
+
+    let servers: Vec<_> = (0..4)
+        .map(|server| {
+            let url = url.clone();
+            thread::spawn(move || match server % 2 {
+                0 => CassandraJournal::connect(&url, CassandraOptions::default()).map(Some),
+                _ => CassandraElection::connect(&url, &CassandraOptions::default()).map(|_| None),
+            })
+        })
+        .collect();
+    let mut journals: Vec<_> = servers.into_iter().filter_map(|server| server.join().unwrap().unwrap()).collect();
+
+    committed(&mut journals[0], 1, 1, &commit("by one"));
+    committed(&mut journals[1], 1, 2, &commit("by the other"));
+    assert_eq!(everything(&journals[0], 1).len(), 2);
+
+    // And a newer program's tables are left alone.
+    raw.run(&format!("INSERT INTO {keyspace}.versions (name, version) VALUES ('journal', 99)"), ());
+    let newer = refused(&url);
+    assert!(matches!(newer, OpenError::Journal(JournalError::Version { found: 99, known: 1, .. })), "{newer:?}");
+    raw.run(&format!("DROP KEYSPACE {keyspace}"), ());
+}
+
+#[test]
+fn a_keyspace_that_keeps_nothing_over_a_restart_is_refused() {
+    let Some(log) = new_log() else { return };
+    let raw = Raw::connect(&log.host, None);
+    raw.run(
+        &format!(
+            "CREATE KEYSPACE {} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}} \
+             AND durable_writes = false",
+            log.log
+        ),
+        (),
+    );
+
+    let unfit = refused(&format!("{}/{}", log.host, log.log));
+
+    assert!(matches!(&unfit, OpenError::Journal(JournalError::Unfit { what, .. }) if what.contains("durable_writes")));
+    raw.run(&format!("DROP KEYSPACE {}", log.log), ());
+}
+
+#[test]
+fn servers_of_one_log_agree_about_its_consistency() {
+    let Some(log) = new_log() else { return };
+    drop(log.open());
+
+    let unfit = refused(&format!("{}&consistency=local_quorum&local_dc=datacenter1", log.url()));
+
+    assert!(matches!(&unfit, OpenError::Journal(JournalError::Unfit { what, .. }) if what.contains("consistency")));
+}
+
+#[test]
+fn a_database_that_is_not_there_is_away_and_its_password_is_not_told() {
+    // Nothing listens on a port that was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+
+    let away = refused(&format!("cassandra://ada:hunter2@127.0.0.1:{port}/x"));
+
+    let told = format!("{away} {away:?}");
+    assert!(matches!(away, OpenError::Journal(JournalError::Away { .. })), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
