@@ -62,6 +62,10 @@ impl Address {
         if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
             return Err(wrong("the address is no PostgreSQL address"));
         }
+        // The driver would take what follows the first for the host, and the host is shown.
+        if base.matches('@').count() > 1 {
+            return Err(wrong("the address has more than one @; write those of the user and the password as %40"));
+        }
         let (mut handed_on, mut mode, mut authorities, mut schema) = (Vec::new(), None, None, SCHEMA.to_owned());
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (key, value) = parameter.split_once('=').ok_or_else(|| wrong("a parameter has no value"))?;
@@ -214,6 +218,9 @@ mod tests {
         for url in [
             "mysql://u:hunter2@db/x",
             "postgres://u:hunter2@db:port/x",
+            "postgres://u:pass@hunter2@db/x",
+            "postgres://u:pass?hunter2@db/x",
+            "postgres://u:pass?hunter2=@db/x",
             "postgres://u:hunter2@db/x?password=a&hunter2=b",
             "postgres://u:hunter2@db/x?hunter2",
             "postgres://u:hunter2@db/x?schema=Hunter2",

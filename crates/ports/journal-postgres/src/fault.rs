@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     Lost(io::Error),
     /// There was no answer in time; the connection was given up.
     Late(Duration),
+    /// Who answers and what the address asks for do not fit: a certificate, encryption at all, a password.
+    Mistrusted(String),
     /// The database said no: what the call would have changed is as it was.
     Denied(Box<DbError>),
     /// The database is not, or no longer, one that this journal may use.
@@ -24,21 +26,25 @@ impl Fault {
         if let Some(denied) = error.as_db_error() {
             return Self::Denied(Box::new(denied.clone()));
         }
-        let kind = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>())
-            .map_or(io::ErrorKind::ConnectionAborted, io::Error::kind);
         let text = match error.source() {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        Self::Lost(io::Error::new(kind, text))
+        let broken = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        // The driver tells these apart by their words only. A handshake that the network cut short has an error of
+        // the network's; one that somebody refused has none, or one of rustls within.
+        let refused = broken.is_none_or(|error| error.kind() == io::ErrorKind::InvalidData);
+        let asked_for = ["error performing TLS handshake", "authentication error", "invalid configuration"];
+        if refused && asked_for.iter().any(|words| text.starts_with(words)) {
+            return Self::Mistrusted(text);
+        }
+        Self::Lost(io::Error::new(broken.map_or(io::ErrorKind::ConnectionAborted, io::Error::kind), text))
     }
 
     /// Whether the connection is of no more use.
     pub fn ends_connection(&self) -> bool {
         match self {
-            Self::Lost(_) | Self::Late(_) => true,
+            Self::Lost(_) | Self::Late(_) | Self::Mistrusted(_) => true,
             Self::Denied(denied) => matches!(denied.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
             Self::Unusable(_) => false,
         }
@@ -56,7 +62,7 @@ impl Fault {
         match self {
             Self::Denied(denied) => codes.contains(denied.code()),
             Self::Unusable(error) => matches!(error, JournalError::Damaged { .. }),
-            Self::Lost(_) | Self::Late(_) => false,
+            Self::Lost(_) | Self::Late(_) | Self::Mistrusted(_) => false,
         }
     }
 
@@ -68,6 +74,10 @@ impl Fault {
             Self::Late(after) => {
                 let text = format!("no answer within {} ms", after.as_millis());
                 JournalError::Away { place, source: io::Error::new(io::ErrorKind::TimedOut, text) }
+            }
+            Self::Mistrusted(text) => {
+                let what = format!("{text}; see sslmode, sslrootcert, the user and the password of the address");
+                JournalError::Unfit { place, what }
             }
             Self::Denied(denied) => refused(&denied, operation, place),
             Self::Unusable(error) => error,
