@@ -112,7 +112,7 @@ impl Line {
 
     /// The rows of a statement, which is prepared when it is first asked.
     pub fn query(&mut self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
-        self.call(0, async |open| {
+        self.call(self.timeout, async |open| {
             let statement = open.prepared(sql).await?;
             open.client.query(&statement, values).await
         })
@@ -120,23 +120,34 @@ impl Line {
 
     /// Like [`Line::query`], for a statement with `bytes` of values: how many rows it changed.
     pub fn execute(&mut self, bytes: usize, sql: &'static str, values: Values<'_>) -> Result<u64, Fault> {
-        self.call(bytes, async |open| {
+        let (usual, within) = (self.server.timeout, self.within(bytes));
+        self.call(within, async |open| {
             let statement = open.prepared(sql).await?;
-            open.client.execute(&statement, values).await
+            if within <= usual {
+                return open.client.execute(&statement, values).await;
+            }
+            // The database, too, must give it the longer time.
+            open.client.batch_execute(&allow(within)).await?;
+            let changed = open.client.execute(&statement, values).await;
+            open.client.batch_execute(&allow(usual)).await?;
+            changed
         })
     }
 
     /// Some statements without values; of those in a transaction all or none.
     pub fn batch(&mut self, sql: &str) -> Result<(), Fault> {
-        self.call(0, async |open| open.client.batch_execute(sql).await)
+        self.call(self.timeout, async |open| open.client.batch_execute(sql).await)
+    }
+
+    fn within(&self, bytes: usize) -> Duration {
+        self.timeout * u32::try_from(1 + bytes / BYTES_PER_TIMEOUT).expect("what is sent is far below 4 GiB")
     }
 
     fn call<T: Send>(
         &mut self,
-        bytes: usize,
+        within: Duration,
         act: impl AsyncFnOnce(&mut Open) -> Result<T, tokio_postgres::Error> + Send,
     ) -> Result<T, Fault> {
-        let within = self.timeout * u32::try_from(1 + bytes / BYTES_PER_TIMEOUT).unwrap_or(u32::MAX);
         let (server, open) = (&self.server, &mut self.open);
         let runtime = self.runtime.as_ref().expect("it is there until the line is dropped");
         let called = async || {
@@ -165,6 +176,10 @@ impl Line {
         }
         result
     }
+}
+
+fn allow(time: Duration) -> String {
+    format!("SET statement_timeout = {}", time.as_millis())
 }
 
 impl Open {

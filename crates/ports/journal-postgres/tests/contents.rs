@@ -274,6 +274,22 @@ on_a_database! {
         assert_eq!(database.count("snapshot_pages"), 0);
     }
 
+    /// What takes long because it is large is given its time, here and by the database.
+    fn a_commit_of_the_default_limit_is_taken(database) {
+        let mut journal = PostgresJournal::connect(&database.address(), live::impatient()).unwrap();
+        let mut large = Commit::new(WallTime(1));
+        large.push(&stream("jobs"), |bytes| bytes.resize(64 << 20, 7));
+        assert_eq!(journal.reserve(large.size()), Ok(()));
+
+        committed(&mut journal, 1, 1, &large);
+
+        assert!(everything(&journal, 1)[0].commit == large, "a large commit has changed");
+        database.run_here("BEGIN; SELECT * FROM head FOR UPDATE");
+        let answer = offer(&mut journal, 1, 2, &commit(&["a"]));
+        database.run("COMMIT");
+        assert!(matches!(answer, Append::Unknown(_)), "expected half a second again, found {answer:?}");
+    }
+
     /// Where the limit is said, it holds; and what it lets in is taken.
     fn a_commit_above_the_limit_is_refused_at_the_door(database) {
         let limit = 1 << 20;

@@ -1,7 +1,7 @@
 //! How many commits a second a PostgreSQL makes durable: of 1, 100 and 1000 events of 200 bytes each, and how fast they
 //! are read back. Twelve seconds, in a schema of its own that it drops afterwards.
 //!
-//! `cargo run --release -p capstan-journal-postgres --example append_rate postgres://USER@HOST:PORT/DATABASE`
+//! `cargo run --release -p capstan-journal-postgres --example postgres_append_rate postgres://USER@HOST:PORT/DATABASE`
 
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{Append, Commit, Journal};
