@@ -7,6 +7,7 @@ use crate::{CassandraOptions, fault, parts};
 use capstan_ids::{Epoch, Position, WallTime};
 use capstan_journal::{Append, Commit, JournalError, Refusal, Tail};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const JOIN: Query = Query {
     operation: "join the journal",
@@ -59,7 +60,7 @@ pub(crate) struct Log {
     /// The last bucket, where nothing has happened since that could have changed it.
     last: Option<Bucket>,
     /// An open bucket, or the first, from which the last one is found.
-    hint: Position,
+    hint: AtomicU64,
     encoded: Vec<u8>,
     /// Whether there may be parts in the last bucket that count for nothing.
     may_need_sweeping: bool,
@@ -80,24 +81,25 @@ impl Log {
             return Err(fault::unfit(&store.place, what));
         }
         let low = low(&store).await?;
-        let hint = chain::newest(&store, low.first).await?;
+        let hint = AtomicU64::new(chain::newest(&store, low.first).await?.get());
         Ok(Self { store, options, last: None, hint, encoded: Vec::new(), may_need_sweeping: true })
     }
 
     /// Where the log ends, looked up now.
     pub async fn look(&mut self) -> Result<Bucket, JournalError> {
         self.last = None;
-        let last = Bucket::last(&self.store, self.hint).await?;
-        if last.is_open {
-            self.hint = last.first;
-        }
+        let last = self.looked().await?;
         self.last = Some(last);
         Ok(last)
     }
 
-    /// The same, for somebody who may not change anything here.
+    /// The same, for somebody who only reads.
     pub async fn looked(&self) -> Result<Bucket, JournalError> {
-        Bucket::last(&self.store, self.hint).await
+        let last = Bucket::last(&self.store, Position::new(self.hint.load(Ordering::Relaxed))).await?;
+        if last.is_open {
+            self.hint.store(last.first.get(), Ordering::Relaxed);
+        }
+        Ok(last)
     }
 
     pub async fn tail(&mut self) -> Result<Tail, JournalError> {
@@ -176,7 +178,6 @@ impl Log {
         }
         if !last.is_open {
             last.open(&self.store).await?;
-            self.hint = last.first;
         }
         if !self.take(&mut last, head, id, body).await? {
             self.last = None;

@@ -251,8 +251,8 @@ fn a_damaged_snapshot_is_passed_over_only_where_the_log_stands_in_for_it() {
     let mut writer = journal.begin_snapshot(Epoch::new(1), &stream("kv"), Position::new(next - 1)).unwrap();
     writer.row(vec![1; 1_000]);
     assert!(matches!(ended(&mut *writer), SnapshotProgress::Done(_)));
-    let kept: Vec<(Vec<(i64, i64, i64, i64, Vec<u8>, i32, Vec<u8>)>,)> =
-        raw.rows("SELECT kept FROM snapshots WHERE log = ? AND stream = 'kv'", (&log.log,));
+    type Kept = (i64, i64, i64, i64, Vec<u8>, i32, Vec<u8>);
+    let kept: Vec<(Vec<Kept>,)> = raw.rows("SELECT kept FROM snapshots WHERE log = ? AND stream = 'kv'", (&log.log,));
     let page = "UPDATE pages SET body = ? WHERE log = ? AND id = ? AND shelf = 0 AND page = 0";
     raw.run(page, (vec![2_u8; 1_004], &log.log, &kept[0].0[0].4));
 

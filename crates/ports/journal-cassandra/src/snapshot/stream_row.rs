@@ -184,7 +184,8 @@ pub(super) async fn fence(store: &Store, epoch: Epoch) -> Result<(), JournalErro
     Err(JournalError::Deposed { epoch, seen: highest_epoch(store).await? })
 }
 
-async fn highest_epoch(store: &Store) -> Result<Epoch, JournalError> {
+/// The highest epoch that has begun a snapshot.
+pub(super) async fn highest_epoch(store: &Store) -> Result<Epoch, JournalError> {
     let row: Option<(String, Option<i64>)> = store.row(&EPOCH, (&store.log,)).await?;
     Ok(row.and_then(|(_, epoch)| epoch).map_or(Epoch::ZERO, |epoch| Epoch::new(epoch.unsigned_abs())))
 }

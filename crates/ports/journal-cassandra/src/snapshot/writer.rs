@@ -1,7 +1,7 @@
 //! Writes a snapshot in a thread of its own, so that the owner of the state never waits for the database.
 
 use super::shelf::{locked, sweep};
-use super::stream_row::{Changed, Kept, StreamRow, fence};
+use super::stream_row::{Changed, Kept, StreamRow, fence, highest_epoch};
 use crate::pages::{Id, Writer};
 use crate::reader::Reader;
 use crate::rows::drawn;
@@ -213,8 +213,8 @@ impl Begun {
             Changed::Yes
         });
         if counted.await? == Changed::No {
-            let text = "a later leadership has swept it".to_owned();
-            return Err(crate::fault::store(&store.place, "write a snapshot", text));
+            // Only a later leadership deletes what another was about to finish.
+            return Err(JournalError::Deposed { epoch, seen: highest_epoch(store).await? });
         }
         if replaced.is_empty() { Ok(()) } else { sweep(store, stream, epoch, &replaced).await }
     }
