@@ -75,6 +75,7 @@ codes! {
     JOB_UNIT_UNKNOWN = "job.unit_unknown", NotFound, "the job has no such unit";
     JOB_DIFFERS = "job.differs", Conflict, "another job of this name is going on";
     JOB_ENDED = "job.ended", Conflict, "the job has ended";
+    JOB_STATE = "job.state", Conflict, "the job is not in a state for this";
     JOB_UNFINISHED = "job.unfinished", Conflict, "the job has not ended";
     JOB_TOO_MANY = "job.too_many", Exhausted, "there are too many jobs";
     PIPELINE_EXISTS = "pipeline.exists", Conflict, "the pipeline is registered already";

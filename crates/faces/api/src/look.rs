@@ -4,7 +4,7 @@
 
 use capstan_coordinator::State;
 use capstan_ids::{ItemId, SessionName};
-use capstan_migration::{ChunkState, ChunkView, Figures, JobName, JobView, Rates, UnitId};
+use capstan_migration::{ChunkState, ChunkView, Figures, JobName, JobView, UnitId};
 use capstan_work::{ItemState, ItemView, SessionState, SessionView};
 
 /// The stages that a pool can be set for, in the order in which they come.
@@ -74,16 +74,6 @@ impl JobLook {
             Some(Pool { kind: (*kind).to_owned(), size, running: limit.live, ready: limit.ready })
         };
         KINDS.iter().filter_map(pool).collect()
-    }
-
-    /// How fast it may go now.
-    pub fn rates(&self) -> Rates {
-        self.view.spec.rates
-    }
-
-    /// The mode in the word that specifications use.
-    pub fn mode(&self) -> String {
-        word(&self.view.spec.mode)
     }
 }
 

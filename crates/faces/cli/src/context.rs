@@ -40,6 +40,11 @@ impl Context {
         Self { options, out }
     }
 
+    /// The same, printing in another form.
+    pub fn with_output(&self, output: Output) -> Self {
+        Self { options: self.options.clone(), out: Printer::to_stdout(output) }
+    }
+
     /// The server's URL.
     pub fn server(&self) -> &str {
         self.chosen_server().unwrap_or(DEFAULT_SERVER)

@@ -1,15 +1,18 @@
 //! A server and a worker in this process, on one data directory.
 
 use crate::failure::Failure;
+use crate::secrets;
 use crate::station::{Addresses, Station};
 use anyhow::Context as _;
 use capstan_client::Client;
-use capstan_coordinator::{COMMANDS_MAX, Handle};
+use capstan_coordinator::{COMMANDS_MAX, Handle, State};
 use capstan_ids::WorkerId;
 use capstan_work::{Command, Holder};
 use capstan_worker::{Options, Worker};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Workers that live in a server's own process are called so.
@@ -23,10 +26,18 @@ pub struct Home {
     pub station: Station,
     shutdown: CancellationToken,
     worker: tokio::task::JoinHandle<Result<(), capstan_worker::WorkerError>>,
+    following: tokio::task::JoinHandle<()>,
 }
 
+/// How often the worker looks at the pools of the jobs that go on.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What the worker of a server's own process has at least and at most.
+const SLOTS: RangeInclusive<usize> = 2..=256;
+/// What a pool without a limit counts as.
+const UNLIMITED: usize = 64;
+
 impl Home {
-    /// Starts both; `slots` items are worked on at a time, twice the cores where nothing is said.
+    /// Starts both; `slots` items are worked on at a time, as many as the pools ask for where nothing is said.
     pub async fn open(data_dir: &Path, addresses: &Addresses, slots: Option<usize>) -> Result<Self, Failure> {
         std::fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
         let station = Station::start(data_dir, addresses).await?;
@@ -36,22 +47,70 @@ impl Home {
         let mut options = Options::new(id);
         options.adapters = crate::endpoints::adapters();
         options.spool = Some(format!("file:{}", data_dir.join("spool").display()));
-        options.dead_letters = Some(data_dir.join("dead-letters"));
+        options.dead_letters = Some(dead_letters(data_dir));
+        options.secrets.folder = Some(secrets::folder(data_dir));
         options.slots = slots.unwrap_or(options.slots * 2).max(1);
         let shutdown = CancellationToken::new();
-        let worker = Worker::new(Arc::new(station.handle.clone()), options);
+        let first = options.slots;
+        let worker = Arc::new(Worker::new(Arc::new(station.handle.clone()), options));
+        let following = tokio::spawn({
+            let (handle, worker, stop) = (station.handle.clone(), Arc::clone(&worker), shutdown.clone());
+            async move {
+                if slots.is_none() {
+                    follow_the_pools(&handle, &worker, first, &stop).await;
+                }
+            }
+        });
         let stop = shutdown.clone();
         let worker = tokio::spawn(async move { worker.run(stop).await });
-        Ok(Self { client, station, shutdown, worker })
+        Ok(Self { client, station, shutdown, worker, following })
     }
 
     /// Gives back what runs, at its checkpoints, and stops both.
     pub async fn close(self) -> Result<(), Failure> {
         self.shutdown.cancel();
+        self.following.await.context("following the pools panicked")?;
         self.worker.await.context("the worker panicked")?.context("the worker failed")?;
         self.station.stop().await.context("the server did not stop well")?;
         Ok(())
     }
+}
+
+/// Keeps a worker as large as the pools of all jobs that go on ask for.
+async fn follow_the_pools(handle: &Handle, worker: &Worker, mut slots: usize, stop: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        // A server that cannot be asked is about to end, and so is this worker.
+        let Ok(Some(wished)) = handle.read(slots_wished).await else { continue };
+        if wished != slots {
+            worker.resize(wished);
+            slots = wished;
+        }
+    }
+}
+
+/// What the pools of unfinished jobs ask for; none where no job goes on. Dumps and restores run beside each other; the
+/// other stages take their turns.
+fn slots_wished(state: &State) -> Option<usize> {
+    let going_on = state.jobs.jobs().filter(|job| job.ended.is_none());
+    let wished = going_on.filter_map(|job| {
+        let session = state.work.session(&job.name.session())?;
+        let pool = |kind: &str| {
+            let limit = session.limits.iter().find(|limit| limit.name.as_str() == kind);
+            limit.and_then(|limit| limit.most).map_or(UNLIMITED, |most| most.get() as usize)
+        };
+        let moving = pool("dump") + pool("restore");
+        Some(moving.max(pool("plan")).max(pool("index")).max(pool("verify")))
+    });
+    wished.reduce(|all, one| all + one).map(|all| all.clamp(*SLOTS.start(), *SLOTS.end()))
+}
+
+/// Where a data directory keeps documents that a target refused for good.
+pub fn dead_letters(data_dir: &Path) -> PathBuf {
+    data_dir.join("dead-letters")
 }
 
 /// Releases the leases of workers that lived in a process with an earlier server on this data directory.

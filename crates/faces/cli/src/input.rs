@@ -66,6 +66,56 @@ pub fn limit(text: &str) -> Result<(String, Option<u32>), String> {
     Ok((name.to_owned(), value))
 }
 
+/// What a job's pace is limited by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Documents a second.
+    Documents,
+    /// Bytes a second.
+    Bytes,
+    /// Chunks at a time.
+    Operations,
+}
+
+impl Rate {
+    /// Puts a new value into rates.
+    pub fn set(self, rates: &mut capstan_client::v1::Rates, value: Option<u64>) {
+        match self {
+            Self::Documents => rates.documents = value,
+            Self::Bytes => rates.bytes = value,
+            // More than fit are refused by the server, as every number out of range is.
+            Self::Operations => rates.operations = value.map(|value| u32::try_from(value).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+/// `documents=N`, `bytes=SIZE` or `operations=N`; the value may be `none`.
+pub fn rate(text: &str) -> Result<(Rate, Option<u64>), String> {
+    let bad = || format!("expected documents=N, bytes=SIZE or operations=N, or none after =, found {text:?}");
+    let (name, value) = text.split_once('=').ok_or_else(bad)?;
+    let rate = match name {
+        "documents" => Rate::Documents,
+        "bytes" => Rate::Bytes,
+        "operations" => Rate::Operations,
+        _ => return Err(bad()),
+    };
+    let value = match (rate, value) {
+        (_, "none") => None,
+        (Rate::Bytes, size) => Some(bytes(size)?),
+        (_, number) => Some(number.parse().map_err(|_| bad())?),
+    };
+    Ok((rate, value))
+}
+
+/// `DB.COLL=N`; higher goes first, and the name may hold `=`.
+pub fn priority(text: &str) -> Result<(String, i16), String> {
+    let bad = || format!("expected DB.COLL=N with N from -100 to 100, found {text:?}");
+    let (collection, priority) =
+        text.rsplit_once('=').filter(|(collection, _)| !collection.is_empty()).ok_or_else(bad)?;
+    let priority: i16 = priority.parse().map_err(|_| bad())?;
+    if (-100..=100).contains(&priority) { Ok((collection.to_owned(), priority)) } else { Err(bad()) }
+}
+
 /// `INITIAL..CAP`, or `none`.
 pub fn backoff(text: &str) -> Result<capstan_client::v1::Backoff, String> {
     if text == "none" {

@@ -12,7 +12,9 @@ mod input;
 mod migration;
 mod output;
 mod render;
+mod secrets;
 mod station;
+mod yaml;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
-//! Printing: tables for people, JSON for programs.
+//! Printing: tables for people, JSON and YAML for programs.
 
 use crate::failure::Failure;
+use crate::yaml;
 use clap::ValueEnum;
 use serde_json::Value;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
@@ -13,6 +14,8 @@ pub enum Output {
     Table,
     /// One JSON document, or JSON lines for streams
     Json,
+    /// One YAML document, or several
+    Yaml,
 }
 
 /// Writes to stdout in the form that was asked for.
@@ -95,6 +98,11 @@ impl Printer {
     }
 
     /// Whether programs read along.
+    pub fn is_data(&self) -> bool {
+        self.output != Output::Table
+    }
+
+    /// Whether programs read along that take one JSON document a line.
     pub fn is_json(&self) -> bool {
         self.output == Output::Json
     }
@@ -103,6 +111,7 @@ impl Printer {
     pub fn show(&self, json: impl FnOnce() -> Value, table: impl FnOnce() -> Table) -> Result<(), Failure> {
         let text = match self.output {
             Output::Json => format!("{:#}\n", json()),
+            Output::Yaml => yaml::document(&json()),
             Output::Table => table().text(self.colour),
         };
         self.write(&text)
@@ -112,9 +121,15 @@ impl Printer {
     pub fn stream(&self, json: impl FnOnce() -> Value, line: impl FnOnce() -> String) -> Result<(), Failure> {
         let text = match self.output {
             Output::Json => format!("{}\n", json()),
+            Output::Yaml => format!("---\n{}", yaml::document(&json())),
             Output::Table => format!("{}\n", line()),
         };
         self.write(&text)
+    }
+
+    /// Whether what is printed may be coloured.
+    pub fn has_colour(&self) -> bool {
+        self.colour
     }
 
     /// Prints text as it is.

@@ -3,12 +3,14 @@
 //! The fields are those of the REST API: whoever has read the one can read the other.
 
 mod change;
+mod chunks;
 mod item;
 mod lease;
 mod session;
 mod time;
 
 pub use change::{change, change_line};
+pub use chunks::{ChunkMap, columns};
 pub use item::{added, item, items, state_name};
 pub use lease::{acquired, leases, nothing, told};
 pub use session::{session, sessions, status, status_of_all, workers};

@@ -145,6 +145,37 @@ impl Job {
         self.client.call_jobs(Repeat::Safe, call).await.map(drop)
     }
 
+    /// Adds collections, as `db.coll` with wildcards; those that it knows already are left as they are.
+    pub async fn add_units(&self, collections: &[String]) -> Result<(), Error> {
+        let request = v1::AddUnitsRequest { job: self.name.clone(), collections: collections.to_vec() };
+        let call = |mut jobs: JobsClient<Channel>| {
+            let request = request.clone();
+            async move { jobs.add_units(request).await }
+        };
+        // A repeat would only look once more for what is there already.
+        self.client.call_jobs(Repeat::Safe, call).await.map(drop)
+    }
+
+    /// Makes it faster or slower, now and live; what is absent is not limited any more.
+    pub async fn set_rates(&self, rates: v1::Rates) -> Result<(), Error> {
+        let call = |mut jobs: JobsClient<Channel>| {
+            let request = v1::SetRatesRequest { job: self.name.clone(), rates: Some(rates) };
+            async move { jobs.set_rates(request).await }
+        };
+        self.client.call_jobs(Repeat::Safe, call).await.map(drop)
+    }
+
+    /// Moves its collections that match a pattern forward or back, now and live; higher goes first.
+    pub async fn set_priority(&self, collection: &str, priority: i16) -> Result<(), Error> {
+        let priority = v1::UnitPriority { collection: collection.to_owned(), priority: priority.into() };
+        let request = v1::SetUnitPriorityRequest { job: self.name.clone(), priority: Some(priority) };
+        let call = |mut jobs: JobsClient<Channel>| {
+            let request = request.clone();
+            async move { jobs.set_unit_priority(request).await }
+        };
+        self.client.call_jobs(Repeat::Safe, call).await.map(drop)
+    }
+
     /// Forgets it, once it has ended.
     pub async fn forget(&self) -> Result<(), Error> {
         let call = |mut jobs: JobsClient<Channel>| {

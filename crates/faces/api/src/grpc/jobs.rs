@@ -7,7 +7,7 @@ use crate::look::{ChunkLook, JobLook, find_unit};
 use crate::problem::Problem;
 use capstan_coordinator::{Clock, Handle, State, SystemClock};
 use capstan_ids::{ItemId, Kind, SessionName};
-use capstan_migration::{JobCommand, JobName, Rejection, Spec, SpecFault};
+use capstan_migration::{JobCommand, JobName, Rates, Rejection, Spec, SpecFault};
 use capstan_proto::v1::{self, jobs_server::Jobs};
 use capstan_work::SessionState;
 use tonic::{Request, Response, Status};
@@ -139,6 +139,35 @@ impl Jobs for JobCalls {
         let kind = Kind::new(&kind).map_err(|error| status(Problem::from(error)))?;
         self.command(JobCommand::SetPool { job: name(&job)?, kind, size }).await?;
         Ok(Response::new(v1::SetPoolResponse {}))
+    }
+
+    async fn add_units(&self, request: Request<v1::AddUnitsRequest>) -> Answer<v1::AddUnitsResponse> {
+        let v1::AddUnitsRequest { job, collections } = request.into_inner();
+        self.command(JobCommand::AddUnits { job: name(&job)?, collections }).await?;
+        Ok(Response::new(v1::AddUnitsResponse {}))
+    }
+
+    async fn set_rates(&self, request: Request<v1::SetRatesRequest>) -> Answer<v1::SetRatesResponse> {
+        let v1::SetRatesRequest { job, rates } = request.into_inner();
+        let rates =
+            rates.ok_or_else(|| status(Malformed::missing("rates", "all rates; an absent one is not limited")))?;
+        let v1::Rates { documents, bytes, operations } = rates;
+        let rates = Rates { documents, bytes, operations };
+        self.command(JobCommand::SetRates { job: name(&job)?, rates }).await?;
+        Ok(Response::new(v1::SetRatesResponse {}))
+    }
+
+    async fn set_unit_priority(
+        &self,
+        request: Request<v1::SetUnitPriorityRequest>,
+    ) -> Answer<v1::SetUnitPriorityResponse> {
+        let v1::SetUnitPriorityRequest { job, priority } = request.into_inner();
+        let ranked = priority.ok_or_else(|| status(Malformed::missing("priority", "a collection and its priority")))?;
+        let wrong = || status(Malformed::new("priority.priority", "-100 to 100", ranked.priority));
+        let priority = i16::try_from(ranked.priority).map_err(|_| wrong())?;
+        let collection = ranked.collection;
+        self.command(JobCommand::SetPriority { job: name(&job)?, collection, priority }).await?;
+        Ok(Response::new(v1::SetUnitPriorityResponse {}))
     }
 
     async fn forget(&self, request: Request<v1::ForgetJobRequest>) -> Answer<v1::ForgetJobResponse> {

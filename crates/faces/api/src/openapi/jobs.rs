@@ -4,8 +4,8 @@ use super::operation::Operation;
 use super::operation::Shape::{Inline, Of, PageOf};
 use super::v1::body;
 use crate::codes::{
-    Code, JOB_DIFFERS, JOB_ENDED, JOB_SPEC_INVALID, JOB_TOO_MANY, JOB_UNFINISHED, JOB_UNIT_UNKNOWN, JOB_UNKNOWN,
-    REQUEST_PARAMETER, VALUE_INVALID,
+    Code, JOB_DIFFERS, JOB_ENDED, JOB_SPEC_INVALID, JOB_STATE, JOB_TOO_MANY, JOB_UNFINISHED, JOB_UNIT_UNKNOWN,
+    JOB_UNKNOWN, REQUEST_PARAMETER, VALUE_INVALID,
 };
 use serde_json::json;
 
@@ -33,6 +33,12 @@ fn steer(path: &'static str, id: &'static str, summary: &'static str) -> Operati
         .errors(&body())
 }
 
+fn put(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new("put", path, TAG, id, summary)
+        .errors(&[&JOB_UNKNOWN, &JOB_ENDED, &JOB_STATE, &JOB_SPEC_INVALID])
+        .errors(&body())
+}
+
 pub fn operations() -> Vec<Operation> {
     let mut all = looks();
     all.extend(acts());
@@ -57,6 +63,16 @@ fn looks() -> Vec<Operation> {
             200,
             "Its pools.",
             PageOf("Pool"),
+        ),
+        look("/api/v1/jobs/{job}/rates", "getRates", "See how fast a job may go").answers(
+            200,
+            "Its rates.",
+            Of("Rates"),
+        ),
+        look("/api/v1/jobs/{job}/priorities", "listPriorities", "See which collections go before others").answers(
+            200,
+            "Its priorities; the first that matches a collection is taken.",
+            PageOf("UnitPriority"),
         ),
         look("/api/v1/jobs/{job}/report", "jobReport", "Read what a job has done and what was proved")
             .query(
@@ -94,20 +110,21 @@ fn acts() -> Vec<Operation> {
         Operation::new("delete", "/api/v1/jobs/{job}", TAG, "forgetJob", "Forget a job that has ended")
             .answers(200, "It is forgotten.", Of("Done"))
             .errors(&[&JOB_UNKNOWN, &JOB_UNFINISHED, &VALUE_INVALID]),
+        steer("/api/v1/jobs/{job}/units", "addUnits", "Add collections to a job that is going on")
+            .body(Of("UnitsSpec"))
+            .errors(&[&JOB_SPEC_INVALID, &JOB_STATE]),
         steer("/api/v1/jobs/{job}/pause", "pauseJob", "Stop handing out a job's work").body(Of("JobPauseSpec")),
         steer("/api/v1/jobs/{job}/resume", "resumeJob", "Go on; what failed gets a fresh set of attempts"),
         steer("/api/v1/jobs/{job}/retry", "retryJob", "Try again what has failed"),
         steer("/api/v1/jobs/{job}/cancel", "cancelJob", "End a job for good").body(Of("JobCancelSpec")),
-        Operation::new(
-            "put",
-            "/api/v1/jobs/{job}/pools",
-            TAG,
-            "setPools",
-            "Make pools larger or smaller, now and live",
-        )
-        .body(Of("PoolsSpec"))
-        .answers(200, "Its pools.", PageOf("Pool"))
-        .errors(&[&JOB_UNKNOWN, &JOB_ENDED])
-        .errors(&body()),
+        put("/api/v1/jobs/{job}/pools", "setPools", "Make pools larger or smaller, now and live")
+            .body(Of("PoolsSpec"))
+            .answers(200, "Its pools.", PageOf("Pool")),
+        put("/api/v1/jobs/{job}/rates", "setRates", "Make a job faster or slower, now and live")
+            .body(Of("Rates"))
+            .answers(200, "Its rates.", Of("Rates")),
+        put("/api/v1/jobs/{job}/priorities", "setUnitPriority", "Move collections forward or back, now and live")
+            .body(Of("UnitPriority"))
+            .answers(200, "Its priorities.", PageOf("UnitPriority")),
     ]
 }

@@ -46,6 +46,9 @@ pub fn all() -> Value {
     schemas.add::<job::JobPauseSpec>();
     schemas.add::<job::JobCancelSpec>();
     schemas.add::<job::PoolsSpec>();
+    schemas.add::<job::UnitsSpec>();
+    schemas.add::<job::RatesShape>();
+    schemas.add::<job::PriorityShape>();
     schemas.add::<job::JobShape>();
     schemas.add::<job::UnitShape>();
     schemas.add::<job::ChunkShape>();

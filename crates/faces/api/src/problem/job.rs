@@ -29,6 +29,10 @@ impl From<Rejection> for Problem {
                 Self::new(&codes::JOB_ENDED, detail).with("job", job.as_str()).with("end", end)
             }
             Rejection::JobUnfinished(job) => Self::new(&codes::JOB_UNFINISHED, detail).with("job", job.as_str()),
+            Rejection::NotTaken { job, what, problem } => Self::new(&codes::JOB_STATE, detail)
+                .with("job", job.as_str())
+                .with("what", what)
+                .with("problem", problem),
             Rejection::TooManyJobs { limit } => Self::new(&codes::JOB_TOO_MANY, detail).with("limit", limit as u64),
             Rejection::PoolSize { kind, size } => {
                 Self::new(&codes::VALUE_OUT_OF_RANGE, detail).with("field", kind).with("found", u64::from(size))

@@ -6,18 +6,26 @@ use capstan_proto::v1;
 /// How a chunk stands; the order says which one a cell for several chunks shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
+    /// At the target.
     Restored,
+    /// In the spool.
     Dumped,
+    /// Not read yet.
     Planned,
+    /// Being read.
     Dumping,
+    /// Being written.
     Restoring,
+    /// Out of attempts.
     Failed,
 }
 
 impl State {
+    /// Every state, in the order in which a chunk goes through them.
     pub const ALL: [Self; 6] =
         [Self::Planned, Self::Dumping, Self::Dumped, Self::Restoring, Self::Restored, Self::Failed];
 
+    /// Its name outside.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -29,8 +37,19 @@ impl State {
         }
     }
 
+    /// The state of that name; one that is not known yet counts as planned.
     pub fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|state| state.name() == name).unwrap_or(Self::Planned)
+    }
+
+    /// At most so many cells for the chunks of a unit; a cell for several shows the one that most needs a look.
+    pub fn folded(states: &[Self], most: usize) -> Vec<Self> {
+        let (chunks, cells) = (states.len(), states.len().min(most));
+        let cell = |at: usize| {
+            let (from, to) = (at * chunks / cells, (at + 1) * chunks / cells);
+            states[from..to].iter().copied().max().unwrap_or(Self::Planned)
+        };
+        (0..cells).map(cell).collect()
     }
 }
 
@@ -48,17 +67,17 @@ pub struct ChunkMap {
 impl ChunkMap {
     /// From every chunk's state.
     pub(super) fn of(unit: &v1::Unit, states: &[State]) -> Self {
-        let chunks = states.len();
-        let cells = chunks.min(CELLS_MAX);
-        let cell = |at: usize| {
-            let (from, to) = (at * chunks / cells, (at + 1) * chunks / cells);
-            states[from..to].iter().copied().max().unwrap_or(State::Planned)
-        };
-        Self { source: unit.source.clone(), chunks: chunks as u64, cells: (0..cells).map(cell).collect() }
+        let cells = State::folded(states, CELLS_MAX);
+        Self { source: unit.source.clone(), chunks: states.len() as u64, cells }
+    }
+
+    /// The cells, in the order of the chunks.
+    pub fn cells(&self) -> &[State] {
+        &self.cells
     }
 
     /// From a unit's counts alone, as if its chunks had been done in their order.
-    pub(super) fn counted(unit: &v1::Unit) -> Self {
+    pub fn counted(unit: &v1::Unit) -> Self {
         let cells = unit.chunks.min(CELLS_MAX as u64);
         let upto = |done: u64| done * cells / unit.chunks.max(1);
         let (restored, dumped) = (upto(unit.chunks_restored), upto(unit.chunks_dumped));

@@ -12,7 +12,7 @@ mod html;
 mod map;
 
 pub use html::html;
-pub use map::ChunkMap;
+pub use map::{ChunkMap, State};
 
 use self::facts::Facts;
 use crate::grpc::{chunk_message, job_message, unit_message};

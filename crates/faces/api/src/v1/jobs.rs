@@ -8,7 +8,8 @@ use crate::problem::{Part, Problem};
 use crate::report::{self, ReportPage};
 use crate::request::{InJob, Json, JsonOrDefault, Parameters, PathParameters};
 use crate::wire::job::{
-    self, ChunkShape, DeadLettersShape, JobCancelSpec, JobPauseSpec, JobShape, JobSpec, PoolsSpec, UnitShape,
+    self, ChunkShape, DeadLettersShape, JobCancelSpec, JobPauseSpec, JobShape, JobSpec, PoolsSpec, PriorityShape,
+    RatesShape, UnitShape, UnitsSpec,
 };
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -158,6 +159,35 @@ pub async fn set_pools(State(handle): State<Handle>, InJob(job): InJob, Json(spe
         handle.command_job(JobCommand::SetPool { job: job.clone(), kind, size }).await?;
     }
     pools(State(handle), InJob(job)).await
+}
+
+pub async fn add_units(State(handle): State<Handle>, InJob(job): InJob, Json(spec): Json<UnitsSpec>) -> Answered {
+    steer(&handle, JobCommand::AddUnits { job, collections: spec.collections }).await
+}
+
+pub async fn rates(State(handle): State<Handle>, InJob(job): InJob) -> Answered {
+    answer::json(StatusCode::OK, &RatesShape::from(look(&handle, job).await?.view.rates))
+}
+
+pub async fn set_rates(State(handle): State<Handle>, InJob(job): InJob, Json(spec): Json<RatesShape>) -> Answered {
+    handle.command_job(JobCommand::SetRates { job: job.clone(), rates: spec.into() }).await?;
+    rates(State(handle), InJob(job)).await
+}
+
+pub async fn priorities(State(handle): State<Handle>, InJob(job): InJob) -> Answered {
+    let priorities = look(&handle, job).await?.view.priorities;
+    let items = priorities.into_iter().map(PriorityShape::from).collect();
+    answer::json(StatusCode::OK, &Page { items, next_cursor: None })
+}
+
+pub async fn set_priority(
+    State(handle): State<Handle>,
+    InJob(job): InJob,
+    Json(spec): Json<PriorityShape>,
+) -> Answered {
+    let PriorityShape { collection, priority } = spec;
+    handle.command_job(JobCommand::SetPriority { job: job.clone(), collection, priority }).await?;
+    priorities(State(handle), InJob(job)).await
 }
 
 pub async fn dead_letters(State(handle): State<Handle>, InJob(job): InJob, RawQuery(query): RawQuery) -> Answered {

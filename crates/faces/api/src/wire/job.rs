@@ -3,7 +3,7 @@
 use super::time;
 use crate::look::{ChunkLook, JobLook, reason};
 use capstan_ids::WallTime;
-use capstan_migration::{Figures, Spec, UnitView, Verdict};
+use capstan_migration::{Figures, Priority, Rates, Spec, UnitView, Verdict};
 use capstan_work::ItemState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +53,63 @@ pub struct JobCancelSpec {
 #[serde(transparent)]
 pub struct PoolsSpec(pub BTreeMap<String, Option<u32>>);
 
+/// Collections to be added to a job.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitsSpec {
+    /// `db.coll` with wildcards; those that the job knows already are left as they are.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub collections: Vec<String>,
+}
+
+/// How fast a job may go; null and what is left out is not limited.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = Rates)]
+#[serde(deny_unknown_fields)]
+pub struct RatesShape {
+    /// Documents a second, read and written each.
+    #[serde(default)]
+    pub documents: Option<u64>,
+    /// Bytes of BSON a second, read and written each.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Chunks that are read or written at a time.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 4096)]
+    pub operations: Option<u32>,
+}
+
+impl From<Rates> for RatesShape {
+    fn from(Rates { documents, bytes, operations }: Rates) -> Self {
+        Self { documents, bytes, operations }
+    }
+}
+
+impl From<RatesShape> for Rates {
+    fn from(RatesShape { documents, bytes, operations }: RatesShape) -> Self {
+        Self { documents, bytes, operations }
+    }
+}
+
+/// How soon a collection's turn comes.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = UnitPriority)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityShape {
+    /// `db.coll` with wildcards.
+    #[schema(example = "shop.orders")]
+    pub collection: String,
+    /// Higher goes first.
+    #[schema(minimum = -100, maximum = 100)]
+    pub priority: i16,
+}
+
+impl From<Priority> for PriorityShape {
+    fn from(Priority { collection, priority }: Priority) -> Self {
+        Self { collection, priority }
+    }
+}
+
 /// Documents, and their bytes as BSON.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = Figures)]
@@ -100,7 +157,7 @@ pub struct JobShape {
     /// 0 to 100.
     pub percent: f64,
     /// Which stages there are.
-    pub mode: String,
+    pub mode: &'static str,
     /// When it was submitted.
     #[serde(serialize_with = "time::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -137,14 +194,19 @@ pub struct JobShape {
     pub blocked: u64,
     /// How many of which kind work at a time.
     pub pools: Vec<PoolShape>,
-    /// What it is to do.
+    /// How fast it may go now.
+    pub rates: RatesShape,
+    /// Which collections go before others now.
+    pub priorities: Vec<PriorityShape>,
+    /// What it was submitted as.
     #[schema(value_type = serde_json::Value)]
     pub spec: Spec,
 }
 
 impl From<JobLook> for JobShape {
     fn from(look: JobLook) -> Self {
-        let (state, idle, why, mode) = (look.state(), look.is_idle(), look.reason(), look.mode());
+        let (state, idle, why) = (look.state(), look.is_idle(), look.reason());
+        let mode = look.view.spec.mode.name();
         let (failed, blocked) = (look.items(ItemState::Failed), look.items(ItemState::Blocked));
         let pools = pools(&look);
         let view = look.view;
@@ -172,6 +234,8 @@ impl From<JobLook> for JobShape {
             failed,
             blocked,
             pools,
+            rates: view.rates.into(),
+            priorities: view.priorities.into_iter().map(Into::into).collect(),
             spec: view.spec,
         }
     }
@@ -230,6 +294,8 @@ pub struct UnitShape {
     pub planned: bool,
     /// Complete at the target.
     pub finished: bool,
+    /// It failed for good, and the job went on without it.
+    pub given_up: bool,
     /// Both sides were compared.
     pub verified: bool,
     /// What was found there.
@@ -261,6 +327,7 @@ impl From<UnitView> for UnitShape {
             view: view.view,
             planned: view.planned,
             finished: view.finished,
+            given_up: view.given_up,
             verified: view.verdict.is_some(),
             verdict: view.verdict.map(Into::into),
             chunks: view.chunks,

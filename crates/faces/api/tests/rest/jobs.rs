@@ -176,3 +176,32 @@ async fn a_report_comes_as_json_or_as_a_page_that_needs_nothing_beside_it() {
         (&json!("shop.orders"), &json!(0), &json!(1))
     );
 }
+
+#[tokio::test]
+async fn rates_priorities_and_units_change_while_a_job_runs() {
+    let world = with_chunks(2).await;
+
+    let rates = world.put(&format!("{SHOP}/rates"), json!({ "documents": 500, "operations": 3 })).await.with(200);
+    assert_eq!(rates, json!({ "documents": 500, "bytes": null, "operations": 3 }));
+    assert_eq!(world.get(&format!("{SHOP}/rates")).await.with(200), rates);
+    assert_eq!(world.put(&format!("{SHOP}/rates"), json!({ "bytes": 0 })).await.code(), "job.spec_invalid");
+    assert_eq!(world.get(&format!("{SHOP}/rates")).await.with(200), rates, "what is refused changes nothing");
+
+    let ranked = json!({ "collection": "shop.orders", "priority": 10 });
+    let priorities = world.put(&format!("{SHOP}/priorities"), ranked.clone()).await.with(200);
+    assert_eq!(priorities["items"][0], ranked);
+    let item = world.get(&format!("{V1_JOB}/items?kind=dump")).await.with(200)["items"][0].clone();
+    assert!(item["priority"].as_i64().unwrap() >= 1_000, "{item}");
+    let refused = world.put(&format!("{SHOP}/priorities"), json!({ "collection": "shop", "priority": 1 })).await;
+    assert_eq!(refused.code(), "job.spec_invalid");
+
+    world.post(&format!("{SHOP}/units"), json!({ "collections": ["shop.customers"] })).await.with(200);
+    let survey = world.get(&format!("{V1_JOB}/items/survey.2")).await.with(200);
+    assert_eq!(survey["kind"], "plan");
+    assert_eq!(world.post(&format!("{SHOP}/units"), json!({ "collections": [] })).await.code(), "job.spec_invalid");
+    world.post(&format!("{SHOP}/cancel"), json!({})).await.with(200);
+    let late = world.post(&format!("{SHOP}/units"), json!({ "collections": ["shop.late"] })).await;
+    assert_eq!(late.status.as_u16(), 409, "{}", late.text());
+}
+
+const V1_JOB: &str = "/api/v1/sessions/job-shop";

@@ -68,7 +68,7 @@ fn generate(options: &WorkOptions, server: &str, context: &Context) -> Result<()
             in_flight: usize::from(options.in_flight.unwrap_or(options.clients)),
             seconds: options.seconds,
         };
-        let json = context.out.is_json();
+        let json = context.out.is_data();
         let shown = runtime.block_on(capstan_load::run(&plan, |row| {
             if json {
                 // A reader that has gone away ends the run with the next row.
@@ -80,7 +80,7 @@ fn generate(options: &WorkOptions, server: &str, context: &Context) -> Result<()
         }));
         shown.context("measure")?;
     }
-    if context.out.is_json() { Ok(()) } else { context.out.show(|| serde_json::Value::Null, || table(&rows)) }
+    if context.out.is_data() { Ok(()) } else { context.out.show(|| serde_json::Value::Null, || table(&rows)) }
 }
 
 fn table(rows: &[Row]) -> Table {

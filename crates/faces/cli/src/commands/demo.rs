@@ -180,7 +180,7 @@ async fn migrate(
         Failure::Failed(anyhow::anyhow!("the migration did not end within {} minutes", LIMIT.as_secs() / 60))
     })??;
     eprintln!();
-    super::migrate::report(&job, context).await
+    crate::migration::report(&job, context).await
 }
 
 async fn shorten_leases(client: &Client) -> Result<(), Failure> {

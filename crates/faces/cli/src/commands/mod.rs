@@ -11,6 +11,7 @@ mod openapi;
 mod server;
 mod session;
 mod status;
+mod verify;
 mod version;
 mod work;
 mod worker;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::DemoOptions),
     /// Move data from one endpoint to another
     Migrate(Box<migrate::MigrateOptions>),
+    /// Compare two endpoints, whoever moved the data, and mend what differs
+    Verify(Box<verify::VerifyOptions>),
     /// Migrations on a server
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -75,7 +78,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Dev(options) => dev::run(options),
         Command::Worker(options) => worker::run(options, &context),
         Command::Demo(options) => demo::run(options, &context),
-        Command::Migrate(options) => migrate::run(*options, &context),
+        Command::Migrate(options) => migrate::run(&options, &context),
+        Command::Verify(options) => verify::run(&options, &context),
         Command::Job(command) => wait(job::run(command, &context)),
         Command::Session(command) => wait(session::run(command, &context)),
         Command::Work(command) => wait(work::run(command, &context)),

@@ -23,7 +23,7 @@ pub async fn run(_: StatusOptions, context: &Context) -> Result<(), Failure> {
     // A standby answers for itself alone.
     let sessions = if info.role == "leader" { client.sessions(SESSIONS, "").await?.entries } else { Vec::new() };
     let statuses: Vec<_> = sessions.iter().filter_map(|session| session.status.as_ref()).collect();
-    if context.out.is_json() {
+    if context.out.is_data() {
         let sessions = statuses.iter().map(|status| render::status(status)).collect::<Vec<_>>();
         return context.out.show(|| json!({ "server": server(&info), "sessions": sessions }), || Table::new([]));
     }

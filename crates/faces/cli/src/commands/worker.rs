@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 #[command(after_help = "Examples:
   capstan worker --server http://127.0.0.1:8000
   capstan worker --slots 8 --kinds dump,restore --spool file:/var/spool/capstan
+  capstan worker --spool s3://bucket/spool --secrets /run/secrets/capstan
 SIGTERM or Ctrl-C: what runs comes to a checkpoint and is given back.")]
 pub struct WorkerOptions {
     /// Who it is; the host's name and the process where nothing is said
@@ -27,12 +28,15 @@ pub struct WorkerOptions {
     /// Kinds it takes: plan, dump, restore, index, verify
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = ["plan", "dump", "restore", "index", "verify"])]
     kinds: Vec<String>,
-    /// Where dumped chunks lie for jobs that name no spool: file:PATH
+    /// Where dumped chunks lie for jobs that name no spool: file:PATH or s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     spool: Option<String>,
     /// Where documents go that a target refuses for good
     #[arg(long, value_name = "DIR")]
     dead_letters: Option<PathBuf>,
+    /// Where secret:NAME in addresses is looked up, beside CAPSTAN_SECRET_NAME: a folder of files of mode 0600
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
 }
 
 /// Works until it is told to stop.
@@ -49,6 +53,7 @@ pub fn run(options: WorkerOptions, context: &Context) -> Result<(), Failure> {
         }
         settings.spool = options.spool.clone();
         settings.dead_letters = options.dead_letters.clone();
+        settings.secrets.folder = options.secrets.clone();
         let slots = settings.slots;
         let shutdown = CancellationToken::new();
         let (worker, stop) = (Worker::new(Arc::new(client), settings), shutdown.clone());

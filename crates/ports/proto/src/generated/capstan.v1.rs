@@ -992,6 +992,9 @@ pub struct Unit {
     /// What both sides were found to be.
     #[prost(message, optional, tag = "17")]
     pub verdict: ::core::option::Option<Verdict>,
+    /// It failed for good, and the job went on without it.
+    #[prost(bool, tag = "18")]
+    pub given_up: bool,
 }
 /// What a comparison of both sides found.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1087,14 +1090,14 @@ pub struct SetRatesRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetRatesResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetPriorityOfUnitsRequest {
+pub struct SetUnitPriorityRequest {
     #[prost(string, tag = "1")]
     pub job: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub priority: ::core::option::Option<UnitPriority>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetPriorityOfUnitsResponse {}
+pub struct SetUnitPriorityResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportRequest {
     #[prost(string, tag = "1")]
@@ -1354,6 +1357,28 @@ pub mod jobs_client {
             req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "Chunks"));
             self.inner.unary(req, path, codec).await
         }
+        /// Adds collections to a job that is going on.
+        pub async fn add_units(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddUnitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/capstan.v1.Jobs/AddUnits");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "AddUnits"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What a job has done, for people and scripts.
         pub async fn report(
             &mut self,
@@ -1483,6 +1508,53 @@ pub mod jobs_client {
             req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "SetPool"));
             self.inner.unary(req, path, codec).await
         }
+        /// Makes a job faster or slower, now and live.
+        pub async fn set_rates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetRatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/capstan.v1.Jobs/SetRates");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("capstan.v1.Jobs", "SetRates"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves collections forward or back, now and live.
+        pub async fn set_unit_priority(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUnitPriorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUnitPriorityResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.Jobs/SetUnitPriority",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.Jobs", "SetUnitPriority"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Forgets a job that has ended.
         pub async fn forget(
             &mut self,
@@ -1568,6 +1640,14 @@ pub mod jobs_server {
             &self,
             request: tonic::Request<super::ChunksRequest>,
         ) -> std::result::Result<tonic::Response<super::ChunksResponse>, tonic::Status>;
+        /// Adds collections to a job that is going on.
+        async fn add_units(
+            &self,
+            request: tonic::Request<super::AddUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddUnitsResponse>,
+            tonic::Status,
+        >;
         /// What a job has done, for people and scripts.
         async fn report(
             &self,
@@ -1610,6 +1690,22 @@ pub mod jobs_server {
             &self,
             request: tonic::Request<super::SetPoolRequest>,
         ) -> std::result::Result<tonic::Response<super::SetPoolResponse>, tonic::Status>;
+        /// Makes a job faster or slower, now and live.
+        async fn set_rates(
+            &self,
+            request: tonic::Request<super::SetRatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetRatesResponse>,
+            tonic::Status,
+        >;
+        /// Moves collections forward or back, now and live.
+        async fn set_unit_priority(
+            &self,
+            request: tonic::Request<super::SetUnitPriorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUnitPriorityResponse>,
+            tonic::Status,
+        >;
         /// Forgets a job that has ended.
         async fn forget(
             &self,
@@ -1916,6 +2012,49 @@ pub mod jobs_server {
                     };
                     Box::pin(fut)
                 }
+                "/capstan.v1.Jobs/AddUnits" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddUnitsSvc<T: Jobs>(pub Arc<T>);
+                    impl<T: Jobs> tonic::server::UnaryService<super::AddUnitsRequest>
+                    for AddUnitsSvc<T> {
+                        type Response = super::AddUnitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddUnitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Jobs>::add_units(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddUnitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/capstan.v1.Jobs/Report" => {
                     #[allow(non_camel_case_types)]
                     struct ReportSvc<T: Jobs>(pub Arc<T>);
@@ -2159,6 +2298,94 @@ pub mod jobs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetPoolSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.Jobs/SetRates" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRatesSvc<T: Jobs>(pub Arc<T>);
+                    impl<T: Jobs> tonic::server::UnaryService<super::SetRatesRequest>
+                    for SetRatesSvc<T> {
+                        type Response = super::SetRatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Jobs>::set_rates(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.Jobs/SetUnitPriority" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetUnitPrioritySvc<T: Jobs>(pub Arc<T>);
+                    impl<
+                        T: Jobs,
+                    > tonic::server::UnaryService<super::SetUnitPriorityRequest>
+                    for SetUnitPrioritySvc<T> {
+                        type Response = super::SetUnitPriorityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetUnitPriorityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Jobs>::set_unit_priority(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetUnitPrioritySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -36,11 +36,10 @@ pub fn job(look: &JobLook) -> v1::Job {
             .collect(),
         failed: look.items(ItemState::Failed),
         blocked: look.items(ItemState::Blocked),
-        mode: look.mode(),
+        mode: view.spec.mode.name().to_owned(),
         idle: look.is_idle(),
-        rates: Some(rates(look.rates())),
+        rates: Some(rates(view.rates)),
         priorities: view
-            .spec
             .priorities
             .iter()
             .map(|priority| v1::UnitPriority {
@@ -71,6 +70,7 @@ pub fn unit(view: UnitView) -> v1::Unit {
         percent: view.percent,
         dead_letters: view.dead_letters,
         verdict: view.verdict.map(verdict),
+        given_up: view.given_up,
         ..v1::Unit::default()
     }
 }

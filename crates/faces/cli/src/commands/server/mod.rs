@@ -18,6 +18,9 @@ const JOURNAL_BROKEN: u8 = 20;
 /// Another server leads this journal.
 const FENCED: u8 = 21;
 
+/// The journal's database has not answered for too long.
+const JOURNAL_AWAY: u8 = 22;
+
 /// Serves until it is told to stop.
 pub fn run(options: ServerOptions) -> Result<(), Failure> {
     let settings = Settings::from(options)?;
@@ -74,6 +77,7 @@ pub fn told(ended: Result<(), EndError>) -> Result<(), Failure> {
         Failure::Said(match error {
             EndError::Broken(_) => JOURNAL_BROKEN,
             EndError::Fenced => FENCED,
+            EndError::Away(_) => JOURNAL_AWAY,
         })
     })
 }

@@ -154,7 +154,7 @@ pub async fn acquire(options: AcquireOptions, client: &Client, context: &Context
     wish = options.key.into_iter().fold(wish, Acquire::key);
     let acquired = client.acquire(&wish).await?;
     if acquired.leases.is_empty() {
-        if context.out.is_json() {
+        if context.out.is_data() {
             context.out.show(|| render::acquired(&acquired), || unreachable!("it is JSON"))?;
         }
         return Err(Failure::Nothing(render::nothing(acquired.nothing.as_ref())));

@@ -70,7 +70,7 @@ pub async fn list(options: ListOptions, client: &Client, context: &Context) -> R
         let page = session.items(filter.clone()).await?;
         left -= u32::try_from(page.entries.len()).unwrap_or(left).min(left);
         let last = page.next_cursor.is_empty() || left == 0;
-        if context.out.is_json() {
+        if context.out.is_data() {
             for item in &page.entries {
                 context.out.stream(|| render::item(item), String::new)?;
             }
