@@ -98,6 +98,7 @@ codes! {
     WATCH_POSITION_GONE = "watch.position_gone", Gone, "the position is no longer kept";
     SERVER_OVERLOADED = "server.overloaded", Overloaded, "the server has more requests than it can queue";
     SERVER_NOT_LEADER = "server.not_leader", Unavailable, "this server does not lead";
+    SERVER_OUTCOME_UNKNOWN = "server.outcome_unknown", Unavailable, "nobody knows whether it happened";
     SERVER_STOPPING = "server.stopping", Unavailable, "the server is shutting down";
     SERVER_INTERNAL = "server.internal", Internal, "the server has a fault";
     JOURNAL_FULL = "journal.full", Exhausted, "the journal has no room";

@@ -1,6 +1,6 @@
 //! Listening: HTTP/1.1 and HTTP/2 without TLS on one port, until told to stop.
 
-use axum::Router;
+use crate::door::Door;
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -34,7 +34,8 @@ const CONNECTIONS_MAX: usize = 16_384;
 /// ended after ten seconds.
 ///
 /// Long polls and streams end by the same token; see [`crate::ServerInfo::closing`].
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, door: impl Into<Door>, shutdown: CancellationToken) -> io::Result<()> {
+    let door = door.into();
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -55,10 +56,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
                 }
             },
         };
-        let (router, shutdown, cut) = (router.clone(), shutdown.clone(), cut.clone());
+        let (door, shutdown, cut) = (door.clone(), shutdown.clone(), cut.clone());
         connections.spawn(async move {
             tokio::select! {
-                () = converse(stream, router, shutdown) => {}
+                () = converse(stream, door, shutdown) => {}
                 () = cut.cancelled() => {}
             }
             drop(place);
@@ -75,13 +76,13 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 }
 
 /// One connection, from its first request to its last.
-async fn converse(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn converse(stream: TcpStream, door: Door, shutdown: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let service =
-        hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+        hyper::service::service_fn(move |request: Request<Incoming>| door.routes().oneshot(request.map(Body::new)));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).pipeline_flush(true);
     server

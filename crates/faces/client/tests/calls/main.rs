@@ -8,4 +8,5 @@ mod leases;
 mod server;
 mod sessions;
 mod standard;
+mod standby;
 mod watching;
