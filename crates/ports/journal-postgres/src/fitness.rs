@@ -100,12 +100,17 @@ impl Facts {
         for table in tables {
             let what = match found.iter().find(|row| row.get::<_, &str>(0) == *table) {
                 Some(row) if row.get(1) => continue,
-                Some(_) => self.lacks(&format!("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}")),
+                Some(_) => self.lacks_tables(&schema),
                 None => format!("the table {schema}.{table} is missing; restore a backup, or choose another schema"),
             };
             return Err(unfit(line, what));
         }
         Ok(())
+    }
+
+    /// Tables are there, and we may not use all of them as we have to.
+    pub fn lacks_tables(&self, schema: &str) -> String {
+        self.lacks(&format!("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}"))
     }
 
     fn lacks(&self, right: &str) -> String {

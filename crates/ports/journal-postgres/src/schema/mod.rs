@@ -31,11 +31,11 @@ pub(crate) fn prepare(line: &mut Line) -> Result<Facts, Fault> {
     let schema = line.server.address.schema.clone();
     let facts = fitness::facts(line)?;
     facts.check(&schema).map_err(|what| unfit(line, what))?;
-    if !facts.has_schema() || version(line)? < Some(KNOWN) {
+    if !facts.has_schema() || version(line, &facts)? < Some(KNOWN) {
         facts.check_making(&schema).map_err(|what| unfit(line, what))?;
-        make(line, &schema, facts.has_schema())?;
+        make(line, &schema, &facts)?;
     }
-    let found = version(line)?;
+    let found = version(line, &facts)?;
     if let Some(found) = found.filter(|found| *found > KNOWN) {
         let place = line.server.place.clone();
         return Err(Fault::Unusable(JournalError::Version { place, found, known: KNOWN }));
@@ -45,17 +45,13 @@ pub(crate) fn prepare(line: &mut Line) -> Result<Facts, Fault> {
 }
 
 /// The version of the tables; none where there are none of ours.
-fn version(line: &mut Line) -> Result<Option<u32>, Fault> {
+fn version(line: &mut Line, facts: &Facts) -> Result<Option<u32>, Fault> {
     const THERE: &str = "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c \
         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
     let schema = line.server.address.schema.clone();
     match line.query(THERE, &[&schema, &VERSION_TABLE])?.first().map(|row| row.get(0)) {
         None => Ok(None),
-        Some(false) => {
-            let what =
-                format!("the version of its tables may not be read; GRANT SELECT ON ALL TABLES IN SCHEMA {schema}");
-            Err(unfit(line, what))
-        }
+        Some(false) => Err(unfit(line, facts.lacks_tables(&schema))),
         Some(true) => {
             let rows = line.query("SELECT version FROM capstan_journal", &[])?;
             let found = rows.first().map(|row| row.get::<_, i32>(0)).and_then(|found| u32::try_from(found).ok());
@@ -67,10 +63,10 @@ fn version(line: &mut Line) -> Result<Option<u32>, Fault> {
 }
 
 /// Makes what is missing, unless another server has done it meanwhile.
-fn make(line: &mut Line, schema: &str, has_schema: bool) -> Result<(), Fault> {
+fn make(line: &mut Line, schema: &str, facts: &Facts) -> Result<(), Fault> {
     let usual = line.bound(MAKING_MAX);
-    let made = begin(line, schema, has_schema).and_then(|()| {
-        let steps = STEPS.iter().zip(1..).skip(version(line)?.unwrap_or(0) as usize);
+    let made = begin(line, schema, facts.has_schema()).and_then(|()| {
+        let steps = STEPS.iter().zip(1..).skip(version(line, facts)?.unwrap_or(0) as usize);
         for (step, version) in steps {
             line.batch(step)?;
             line.batch(&format!("UPDATE {VERSION_TABLE} SET version = {version}"))?;

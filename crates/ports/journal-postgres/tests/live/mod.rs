@@ -55,6 +55,11 @@ impl Database {
         Some(database)
     }
 
+    /// The database's name.
+    pub fn name(&self) -> String {
+        self.url.parse::<Config>().unwrap().get_dbname().unwrap().to_owned()
+    }
+
     /// Where a journal in this schema is.
     pub fn address(&self) -> String {
         let and = if self.url.contains('?') { '&' } else { '?' };
