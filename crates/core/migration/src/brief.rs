@@ -7,7 +7,7 @@ use crate::name::{JobName, Namespace, UnitId};
 use crate::payload::{raw, text};
 use crate::rejection::Rejection;
 use crate::selection::Selection;
-use crate::spec::{Mode, Spec};
+use crate::spec::{Mode, Rates, Spec};
 use crate::state::{Job, Jobs, Unit};
 use capstan_ids::{ItemId, SessionName};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,28 @@ pub struct BriefText {
     pub share: RateShare,
 }
 
+/// How many items move documents now, by which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Dumps that run.
+    pub reading: u32,
+    /// Restores and copies that run.
+    pub writing: u32,
+}
+
+impl Sharing {
+    /// One of so many gets its part; a rate holds for what is read and for what is written, each.
+    fn of(self, stage: Stage, rates: Rates) -> RateShare {
+        let live = match stage {
+            Stage::Dump { .. } => self.reading,
+            Stage::Restore { .. } | Stage::Copy { .. } => self.writing,
+            _ => return RateShare::default(),
+        };
+        let part = |rate: Option<u64>| rate.map(|rate| rate as f64 / f64::from(live.max(1)));
+        RateShare { documents: part(rates.documents), bytes: part(rates.bytes) }
+    }
+}
+
 /// What one running item may take of its job's rates; what is not given is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RateShare {
@@ -90,7 +112,9 @@ impl BriefText {
 
 impl Jobs {
     /// One page of what the job keeps for the worker of `item`; `from` is 0, then what the page before named as next.
-    pub fn brief(&self, session: &SessionName, item: &ItemId, from: u32) -> Result<Brief, Rejection> {
+    ///
+    /// `sharing` says how many items share the job's rates now with this one among them.
+    pub fn brief(&self, session: &SessionName, item: &ItemId, from: u32, sharing: Sharing) -> Result<Brief, Rejection> {
         let name = JobName::of_session(session).ok_or_else(|| Rejection::NoBrief {
             job: JobName::new("none").expect("a plain word"),
             item: item.as_str().into(),
@@ -114,7 +138,7 @@ impl Jobs {
                 Stage::Survey { round } => job.added(round).map(<[String]>::to_vec).unwrap_or_default(),
                 _ => Vec::new(),
             },
-            share: RateShare::default(),
+            share: sharing.of(stage, job.rates()),
         };
         let next = match (stage, unit) {
             (Stage::Index(_), Some(unit)) => page(&mut brief.chunks, unit.landed_from(from)),

@@ -67,7 +67,7 @@ mod validate;
 mod view;
 
 pub use address::hides_a_password;
-pub use brief::{Brief, BriefText, RateShare, UnitBrief};
+pub use brief::{Brief, BriefText, RateShare, Sharing, UnitBrief};
 pub use command::{Context, Decision, JobCommand, Stamp};
 pub use completed::Completion;
 pub use event::JobEvent;

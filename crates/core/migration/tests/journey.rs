@@ -4,8 +4,8 @@
 
 use capstan_ids::{GroupName, ItemId, Position, WallTime};
 use capstan_migration::{
-    Context, End, Figures, JobCommand, JobEvent, JobName, Jobs, Namespace, Rejection, ReportState, Settled, Spec,
-    Stage, Stamp, UnitId, Verify, WorkIntent, WorkItem, WorkWait,
+    Context, End, Figures, JobCommand, JobEvent, JobName, Jobs, Namespace, Rejection, ReportState, Settled, Sharing,
+    Spec, Stage, Stamp, UnitId, Verify, WorkIntent, WorkItem, WorkWait,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -477,7 +477,7 @@ fn a_cancelled_job_is_cancelled_and_one_that_its_policy_ended_has_failed() {
             let cancel = JobCommand::Cancel { job: journey.job.clone(), drop_partial: true, reason: "enough".into() };
             let decision = journey.jobs.decide(&cancel, Context::default()).unwrap();
             journey.record(&decision.events);
-            let brief = journey.jobs.brief(&journey.job.session(), &id("abandon"), 0).unwrap();
+            let brief = journey.jobs.brief(&journey.job.session(), &id("abandon"), 0, Sharing::default()).unwrap();
             assert!(brief.text.contains(r#""drop_partial":true"#), "{}", brief.text);
         }
         journey.settle(Settled::Cancelled);
@@ -495,11 +495,11 @@ fn a_brief_tells_what_all_chunks_share_and_keeps_the_order_of_fields() {
     journey.record(&completion.events);
 
     let jobs = journey.replayed();
-    let brief = jobs.brief(&session, &completion.successors[0].id, 0).unwrap();
+    let brief = jobs.brief(&session, &completion.successors[0].id, 0, Sharing::default()).unwrap();
 
     assert_eq!(brief.next, None);
     assert!(brief.text.contains(r#""definition":{"b":1,"a":2}"#), "{}", brief.text);
-    let strange = jobs.brief(&session, &id("else"), 0);
+    let strange = jobs.brief(&session, &id("else"), 0, Sharing::default());
     assert!(matches!(strange, Err(Rejection::NoBrief { .. })));
 }
 
@@ -532,7 +532,8 @@ fn a_long_brief_comes_in_pages_that_name_every_chunk_once() {
 
     let (mut chunks, mut pages, mut from) = (Vec::new(), 0, Some(0));
     while let Some(page) = from {
-        let brief = journey.jobs.brief(&journey.job.session(), &id(format!("index:{unit}")), page).unwrap();
+        let brief =
+            journey.jobs.brief(&journey.job.session(), &id(format!("index:{unit}")), page, Sharing::default()).unwrap();
         assert!(brief.text.len() < 4 << 20);
         let text: capstan_migration::BriefText = serde_json::from_str(&brief.text).unwrap();
         chunks.extend(text.chunks.iter().map(|chunk| chunk.chunk));
@@ -572,7 +573,7 @@ fn a_kept_dump_is_completed_and_proved_with_the_facts_of_every_part() {
     let pages = |item: ItemId| {
         let (mut texts, mut from) = (Vec::new(), Some(0));
         while let Some(page) = from {
-            let brief = journey.jobs.brief(&journey.job.session(), &item, page).unwrap();
+            let brief = journey.jobs.brief(&journey.job.session(), &item, page, Sharing::default()).unwrap();
             texts.push(serde_json::from_str::<capstan_migration::BriefText>(&brief.text).unwrap());
             from = brief.next;
         }
@@ -604,7 +605,7 @@ fn what_was_not_dumped_whole_is_not_in_the_dump() {
     journey.failed.insert(bad);
 
     journey.run(&world, &mut std::iter::empty());
-    let brief = journey.jobs.brief(&journey.job.session(), &id("finish"), 0).unwrap();
+    let brief = journey.jobs.brief(&journey.job.session(), &id("finish"), 0, Sharing::default()).unwrap();
     journey.settle(Settled::CompletedWithFailures);
 
     assert!(brief.text.contains("shop") && !brief.text.contains(r#""collection":"b""#), "{}", brief.text);
@@ -641,7 +642,7 @@ proptest! {
         }
         let command = added(&journey, "*");
         let taken = journey.ask(&command).is_ok();
-        prop_assert_eq!(&*journey.jobs.brief(&journey.job.session(), &id("survey.2"), 0).unwrap().text.contains(r#""only":["*"]"#).to_string(), if taken { "true" } else { "false" });
+        prop_assert_eq!(&*journey.jobs.brief(&journey.job.session(), &id("survey.2"), 0, Sharing::default()).unwrap().text.contains(r#""only":["*"]"#).to_string(), if taken { "true" } else { "false" });
 
         journey.run(&world, &mut choices);
         journey.settle(Settled::Completed);

@@ -16,8 +16,12 @@ impl WorkState {
     /// Makes an event true. `session` is none for what concerns all of them.
     pub fn apply(&mut self, stamp: Stamp, session: Option<&SessionName>, event: &Event) {
         let Some(name) = session else {
-            if let Event::LimitSet { name, value } = event {
-                self.shared.limits.set(name, *value);
+            match event {
+                Event::LimitSet { name, value } => self.shared.limits.set(name, *value),
+                Event::WorkerSeen { worker, slots, sessions } => {
+                    self.shared.slots.note(worker, *slots, sessions, stamp.moment.wall);
+                }
+                _ => {}
             }
             return;
         };
@@ -69,6 +73,7 @@ impl Applying<'_> {
                 self.session.policy = policy.clone();
                 self.session.notes.clone_from(notes);
                 self.session.updated = self.stamp.moment.wall;
+                self.look_again();
             }
             Event::SessionDeleted => self.delete_session(),
             Event::ItemAdded { body, parent } => self.add(body, *parent),
@@ -110,7 +115,7 @@ impl Applying<'_> {
             Event::LeaseExpired { number, counted, progress } => {
                 self.expire(*number, *counted, *progress);
             }
-            Event::LeaseRevoked { number, reason, cancel } => self.revoke(*number, reason, *cancel),
+            Event::LeaseRevoked { number, reason, cancel, counted } => self.revoke(*number, reason, *cancel, *counted),
             Event::ItemCancelled { number } => self.cancel_item(*number),
             Event::ItemRetried { number } => self.retry(*number),
             Event::ItemQueued { number } => {
@@ -141,6 +146,9 @@ impl Applying<'_> {
             Event::SessionCancelled { reason } => self.cancel(reason),
             Event::SessionClosed => self.session.mode = Mode::Closed,
             Event::ExpiriesSeen => self.session.unseen_expiries = 0,
+            Event::LeaseStuck { number } => self.mark_stuck(*number),
+            Event::LeasesLooked => self.look_again(),
+            Event::WorkerSeen { .. } => {}
         }
         self.settle_waiters();
         self.open_undo_items();

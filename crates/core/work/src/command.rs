@@ -298,12 +298,23 @@ pub struct Acquire {
     pub lease: Option<Millis>,
     /// Makes a repeat answer with the leases that still live.
     pub key: Option<IdempotencyKey>,
+    /// How many items the worker does at a time in all, busy or not, where it says: only shown to people.
+    pub slots: Option<u32>,
 }
 
 impl Acquire {
     /// One item of any kind and any session.
     pub fn any(worker: WorkerId) -> Self {
-        Self { sessions: Vec::new(), worker, kinds: Vec::new(), item: None, max: 1, lease: None, key: None }
+        Self {
+            sessions: Vec::new(),
+            worker,
+            kinds: Vec::new(),
+            item: None,
+            max: 1,
+            lease: None,
+            key: None,
+            slots: None,
+        }
     }
 
     /// One item of one session.

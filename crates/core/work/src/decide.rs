@@ -97,7 +97,7 @@ impl WorkState {
                 self.decide_fail(session, item, holder, &report, context)
             }
             Command::Release { session, item, holder, progress, checkpoint } => {
-                self.decide_release(session, item, holder, *progress, checkpoint.as_deref())
+                self.decide_release(session, item, holder, *progress, checkpoint.as_deref(), context)
             }
             Command::Retry { session, items } => self.decide_retry(session, items),
             Command::CancelItem { session, item } => self.decide_cancel_item(session, item),

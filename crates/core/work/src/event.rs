@@ -6,7 +6,7 @@
 use crate::body::ItemBody;
 use crate::policy::{LimitValue, Policy};
 use crate::progress::Progress;
-use capstan_ids::{GateName, GroupName, IdempotencyKey, LimitName, Millis, Token, WorkerId};
+use capstan_ids::{GateName, GroupName, IdempotencyKey, LimitName, Millis, SessionName, Token, WorkerId};
 use minicbor::{Decode, Encode};
 
 /// Something that has happened to one session, or, for a limit, to all of them.
@@ -189,6 +189,10 @@ pub enum Event {
         /// The item ends with it.
         #[n(2)]
         cancel: bool,
+        /// It uses up an attempt.
+        #[n(3)]
+        #[cbor(with = "crate::flag", has_nil)]
+        counted: bool,
     },
     /// An item ended undone.
     #[n(14)]
@@ -294,6 +298,29 @@ pub enum Event {
     /// A sweep or an acquire has seen the leases that ran out. Never journalled.
     #[n(28)]
     ExpiriesSeen,
+    /// A lease has got no further for too long. Never journalled.
+    #[n(29)]
+    LeaseStuck {
+        /// Which item.
+        #[n(0)]
+        number: u64,
+    },
+    /// It was looked whether leases are stuck. Never journalled.
+    #[n(30)]
+    LeasesLooked,
+    /// A worker has said how many items it does at a time. Of no session; never journalled.
+    #[n(31)]
+    WorkerSeen {
+        /// Who.
+        #[n(0)]
+        worker: WorkerId,
+        /// How many.
+        #[n(1)]
+        slots: u32,
+        /// Sessions it works for; none means any.
+        #[n(2)]
+        sessions: Vec<SessionName>,
+    },
 }
 
 /// What makes a repeated grant answer as the first did.
@@ -310,7 +337,14 @@ pub enum GrantKey {
 impl Event {
     /// Whether it is journalled; what is not lives in memory alone, takes no position, and a restart forgets it.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, Self::LeaseTouched { .. } | Self::ExpiriesSeen)
+        !matches!(
+            self,
+            Self::LeaseTouched { .. }
+                | Self::ExpiriesSeen
+                | Self::LeaseStuck { .. }
+                | Self::LeasesLooked
+                | Self::WorkerSeen { .. }
+        )
     }
 
     /// Appends its journal form.

@@ -193,6 +193,11 @@ impl Session {
                 return self.broken("W7", format!("{} counts {} leases, there are {there}", limit.name, limit.live));
             }
         }
+        let stuck =
+            self.leased.iter().filter(|number| self.lease(**number).is_some_and(|lease| lease.stuck)).count() as u64;
+        if stuck != self.stuck {
+            return self.broken("W6", format!("{} stuck leases are counted, there are {stuck}", self.stuck));
+        }
         let held: u32 = self.workers.values().map(|record| record.held).sum();
         if u64::from(held) != self.counts.of(ItemState::Assigned) {
             return self.broken(

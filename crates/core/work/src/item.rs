@@ -189,6 +189,12 @@ pub(crate) struct Lease {
     /// Its end by this process's clock; after a restart, full term.
     #[cbor(skip)]
     pub deadline: Monotonic,
+    /// When it last got further, or was granted, by this process's clock.
+    #[cbor(skip)]
+    pub moved: Monotonic,
+    /// It has got no further for too long.
+    #[cbor(skip)]
+    pub stuck: bool,
 }
 
 /// Why a lease was taken back, and what becomes of its item.
@@ -198,6 +204,10 @@ pub(crate) struct Revoked {
     pub reason: Box<str>,
     #[n(1)]
     pub cancel: bool,
+    /// It uses up an attempt when it is over.
+    #[n(2)]
+    #[cbor(with = "crate::flag", has_nil)]
+    pub counted: bool,
 }
 
 /// Groups an item belongs to or waits for.
@@ -224,6 +234,7 @@ impl Item {
         match &mut run.lease {
             Some(lease) => {
                 lease.deadline = now + lease.length;
+                (lease.moved, lease.stuck) = (now, false);
                 Some(lease.deadline)
             }
             None => {

@@ -53,6 +53,7 @@ mod command;
 mod counts;
 mod decide;
 mod event;
+mod flag;
 mod groups;
 mod invariants;
 mod item;
@@ -63,8 +64,10 @@ mod policy;
 mod progress;
 mod rejection;
 mod session;
+mod slots;
 mod snapshot;
 mod state;
+mod stuck;
 mod view;
 
 pub use answer::{Added, Answer, Grant, NoWork};

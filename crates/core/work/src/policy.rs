@@ -36,6 +36,14 @@ pub struct Policy {
     /// How many completed items are kept to look at, at least the last; none means all.
     #[n(9)]
     pub keep_completed: Option<u32>,
+    /// A lease that got no further for so long is stuck, however often it is renewed; none means that nobody looks.
+    #[n(10)]
+    pub stuck_after: Option<Millis>,
+    /// A stuck lease is taken back, and that counts as an attempt: else an item that stops its workers would go round
+    /// for ever.
+    #[n(11)]
+    #[cbor(with = "crate::flag", has_nil)]
+    pub revoke_stuck: bool,
 }
 
 impl Default for Policy {
@@ -51,6 +59,8 @@ impl Default for Policy {
             weight: 1,
             limits: Vec::new(),
             keep_completed: Some(100_000),
+            stuck_after: None,
+            revoke_stuck: false,
         }
     }
 }
@@ -172,6 +182,12 @@ pub struct PolicyChange {
     /// See [`Policy::weight`].
     #[n(6)]
     pub weight: Option<u32>,
+    /// See [`Policy::stuck_after`]; zero means that nobody looks.
+    #[n(7)]
+    pub stuck_after: Option<Millis>,
+    /// See [`Policy::revoke_stuck`].
+    #[n(8)]
+    pub revoke_stuck: Option<bool>,
 }
 
 /// A number of attempts, or no end of them.
@@ -212,6 +228,12 @@ impl PolicyChange {
         }
         if let Some(weight) = self.weight {
             changed.weight = weight;
+        }
+        if let Some(after) = self.stuck_after {
+            changed.stuck_after = Some(after).filter(|after| *after > Millis::ZERO);
+        }
+        if let Some(revoke) = self.revoke_stuck {
+            changed.revoke_stuck = revoke;
         }
         changed
     }

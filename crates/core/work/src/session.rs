@@ -97,6 +97,10 @@ pub(crate) struct Session {
     pub turn: Option<u64>,
     /// Leases that ran out since the last sweep or acquire; memory only.
     pub unseen_expiries: u64,
+    /// Leases that are stuck; memory only.
+    pub stuck: u64,
+    /// When it is looked next whether leases are stuck; memory only.
+    pub next_look: Option<Monotonic>,
 }
 
 impl Session {
@@ -124,6 +128,8 @@ impl Session {
             served: 0,
             turn: None,
             unseen_expiries: 0,
+            stuck: 0,
+            next_look: None,
         };
         for (limit, most) in &session.policy.limits {
             session.limits.set(limit, Some(*most));

@@ -5,6 +5,7 @@ use crate::item::{Item, ItemState};
 use crate::items::Items;
 use crate::limits::Limits;
 use crate::session::{Mode, Session};
+use crate::slots::Slots;
 use capstan_ids::{ItemId, LimitName, Moment, Monotonic, Position, SessionName, Token, WallTime, WorkerId};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,10 @@ pub(crate) struct Shared {
     pub keys: HashMap<OwnedKey, Vec<(SessionName, u64)>>,
     /// Sessions with ready work by how much they were served.
     pub turns: BTreeSet<(u64, SessionName)>,
+    /// Sessions by when it is looked next whether leases of them are stuck.
+    pub looks: BTreeSet<(Monotonic, SessionName)>,
+    /// What workers say of themselves; memory only.
+    pub slots: Slots,
     /// Items that were removed all at once and whose memory is not freed yet: part of no state.
     pub removed: Vec<Items>,
 }
@@ -83,7 +88,8 @@ impl WorkState {
     pub fn next_alarm(&self) -> Option<Monotonic> {
         let alarm = self.shared.alarms.first().map(|alarm| alarm.at);
         let unnoted = self.shared.unnoted.first().map(|(at, ..)| *at);
-        alarm.into_iter().chain(unnoted).min()
+        let look = self.shared.looks.first().map(|(at, _)| *at);
+        alarm.into_iter().chain(unnoted).chain(look).min()
     }
 
     /// When it has something to do next, by the wall clock.
@@ -145,6 +151,11 @@ impl WorkState {
         (!item.state.is_final()).then_some(item.priority)
     }
 
+    /// How many live leases of a session count against a name.
+    pub fn leases_under(&self, session: &SessionName, name: &LimitName) -> u32 {
+        self.live_session(session).and_then(|session| session.limits.find(name)).map_or(0, |limit| limit.live)
+    }
+
     /// Whether any session has work that could be handed out, limits aside.
     pub fn has_ready_work(&self) -> bool {
         !self.shared.turns.is_empty()
@@ -175,6 +186,7 @@ impl WorkState {
                 self.shared.alarm(until, &alarm.session, alarm.what);
             }
         }
+        self.restart_looks(now);
     }
 }
 

@@ -53,6 +53,8 @@ pub struct ItemView {
     pub completed: Option<WallTime>,
     /// When progress was last heard of.
     pub last_progress: Option<WallTime>,
+    /// Its holder renews and has got no further for as long as the policy says.
+    pub stuck: bool,
 }
 
 /// A session as it stands.
@@ -78,6 +80,8 @@ pub struct SessionView {
     pub started: Option<WallTime>,
     /// Limits and how many leases count against each.
     pub limits: Vec<LimitView>,
+    /// Of the live leases, those that are stuck.
+    pub stuck: u64,
 }
 
 /// A limit, or a name that leases count against without one.
@@ -110,6 +114,10 @@ pub struct WorkerView {
     pub first_seen: WallTime,
     /// When it was last heard of here.
     pub last_seen: WallTime,
+    /// Of what it holds, what it gets no further with.
+    pub stuck: Vec<ItemId>,
+    /// How many items it does at a time, where it says.
+    pub slots: Option<u32>,
 }
 
 impl WorkState {
@@ -147,7 +155,11 @@ impl WorkState {
     pub fn workers(&self, session: Option<&SessionName>) -> Vec<WorkerView> {
         let sessions =
             self.sessions.values().filter(|s| s.mode != Mode::Deleted && session.is_none_or(|name| s.name == *name));
-        sessions.flat_map(|session| session.worker_views()).collect()
+        let mut views: Vec<WorkerView> = sessions.flat_map(|session| session.worker_views()).collect();
+        for view in &mut views {
+            view.slots = self.shared.slots.of(&view.worker);
+        }
+        views
     }
 
     /// Limits over all sessions.
@@ -178,6 +190,7 @@ impl Session {
             updated: self.updated,
             started: self.started,
             limits: self.limit_views(),
+            stuck: self.stuck,
         }
     }
 
@@ -242,6 +255,8 @@ impl Session {
                 failed: record.failed,
                 first_seen: record.first_seen,
                 last_seen: record.last_seen,
+                stuck: Vec::new(),
+                slots: None,
             })
             .collect();
         views.sort_unstable_by(|a, b| a.worker.cmp(&b.worker));
@@ -251,6 +266,9 @@ impl Session {
             let Some(lease) = item.lease() else { continue };
             if let Ok(place) = views.binary_search_by(|view| view.worker.cmp(&lease.worker)) {
                 let id = ItemId::new(item.body.id()).expect("bodies hold valid ids");
+                if lease.stuck {
+                    views[place].stuck.push(id.clone());
+                }
                 views[place].holds.push((id, lease.token, lease.granted));
             }
         }
@@ -284,6 +302,7 @@ impl Item {
             started: run.and_then(|run| run.started),
             completed: run.and_then(|run| run.ended).map(|ended| ended.at),
             last_progress: run.and_then(|run| run.last_progress),
+            stuck: lease.is_some_and(|lease| lease.stuck),
         }
     }
 }

@@ -295,6 +295,8 @@ fn policy(a: u8) -> Policy {
         keep_completed: [None, Some(2), Some(0), Some(10)][a as usize / 2 % 4],
         limits: if a % 2 == 0 { vec![(limit("dump"), most(2))] } else { vec![] },
         weight: 1 + u32::from(a % 4),
+        stuck_after: (a % 3 != 1).then(|| secs(20)),
+        revoke_stuck: a % 2 == 1,
         ..Policy::default()
     }
 }
@@ -318,6 +320,7 @@ fn acquire(name: &SessionName, step: &Step) -> Acquire {
         max: u32::from(d % 4),
         lease: (d % 5 == 0).then(|| secs(u64::from(e % 90))),
         key: (d % 6 == 0).then(|| key(&format!("k{}", e % 3))),
+        slots: (a % 2 == 0).then_some(u32::from(b % 9)),
     }
 }
 

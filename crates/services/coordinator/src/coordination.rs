@@ -24,6 +24,7 @@ impl Coordination for Handle {
             max: wish.max,
             lease: wish.lease.map(millis),
             key: wish.key.clone(),
+            slots: wish.slots,
         };
         let acquired = match Handle::acquire(self, acquire, wish.wait).await {
             Ok(acquired) => acquired,
@@ -94,7 +95,7 @@ impl Coordination for Handle {
             .read(move |state| {
                 let item = state.work.item(&asked.session, &asked.item);
                 let held = item.is_some_and(|item| item.token == Some(asked.token));
-                (held, state.jobs.brief(&asked.session, &asked.item, from))
+                (held, state.brief(&asked.session, &asked.item, from))
             })
             .await
             .map_err(failed)?;

@@ -183,6 +183,8 @@ fn as_policy(policy: &WorkPolicy) -> Policy {
             JobPolicy::Fail => OnExhausted::Fail,
         },
         limits: policy.limits.iter().filter_map(|(name, size)| Some((name.clone(), LimitValue::new(*size)?))).collect(),
+        stuck_after: Some(policy.stuck_after),
+        revoke_stuck: policy.revoke_stuck,
         ..Policy::job()
     }
 }

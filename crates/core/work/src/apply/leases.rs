@@ -33,6 +33,8 @@ impl Applying<'_> {
                 advanced: false,
                 checkpointed: false,
                 deadline,
+                moved: moment.monotonic,
+                stuck: false,
             });
             (was, item.lane, item.priority)
         });
@@ -49,6 +51,7 @@ impl Applying<'_> {
         let turn = TURN / u64::from(self.session.policy.weight.max(1));
         self.session.served = self.session.served.saturating_add(turn);
         self.session.unseen_expiries = 0;
+        self.expect_look();
     }
 
     /// Counts a lease of `lane` against its limits, here and over all sessions.
@@ -114,14 +117,17 @@ impl Applying<'_> {
     fn extend(&mut self, number: u64, length: Millis, progress: Progress) {
         let moment = self.stamp.moment;
         let deadline = moment.monotonic + length;
-        let before = self.session.change(number, |item| {
+        let (before, stood_still) = self.session.change(number, |item| {
             let run = item.run_mut();
-            run.progress = progress;
+            let moved = std::mem::replace(&mut run.progress, progress) != progress;
             run.last_progress = Some(moment.wall);
             let lease = run.lease.as_mut().expect("only live leases are renewed");
             lease.expires = moment.wall + length;
-            std::mem::replace(&mut lease.deadline, deadline)
+            (std::mem::replace(&mut lease.deadline, deadline), moved && lease.move_on(moment.monotonic))
         });
+        if stood_still {
+            self.unmark_stuck();
+        }
         if before != deadline {
             self.shared.silence(before, &self.session.name, Due::Item(number));
             self.shared.alarm(deadline, &self.session.name, Due::Item(number));
@@ -134,17 +140,20 @@ impl Applying<'_> {
     /// What is durable now: the progress, and a checkpoint if it moved.
     pub(super) fn note(&mut self, number: u64, checkpoint: Option<&str>) {
         self.forget_unnoted(number);
-        self.session.change(number, |item| {
+        let now = self.stamp.moment.monotonic;
+        let stood_still = self.session.change(number, |item| {
             let run = item.run_mut();
             run.best = run.best.max(run.progress);
-            if let Some(checkpoint) = checkpoint {
-                let moved = run.checkpoint.as_deref() != Some(checkpoint);
-                run.checkpoint = Some(checkpoint.into());
-                if let Some(lease) = &mut run.lease {
-                    lease.checkpointed |= moved;
-                }
-            }
+            let Some(checkpoint) = checkpoint else { return false };
+            let moved = run.checkpoint.as_deref() != Some(checkpoint);
+            run.checkpoint = Some(checkpoint.into());
+            let Some(lease) = &mut run.lease else { return false };
+            lease.checkpointed |= moved;
+            moved && lease.move_on(now)
         });
+        if stood_still {
+            self.unmark_stuck();
+        }
     }
 
     pub(super) fn forget_unnoted(&mut self, number: u64) {
@@ -179,6 +188,7 @@ impl Applying<'_> {
             (lease, item.lane)
         });
         self.session.leased.remove(&number);
+        self.session.stuck -= u64::from(lease.stuck);
         self.uncount_lease(lane);
         self.shared.silence(lease.deadline, &self.session.name, Due::Item(number));
         if let Some(key) = &lease.key {
@@ -250,11 +260,13 @@ impl Applying<'_> {
         self.requeue(number);
     }
 
-    pub(super) fn revoke(&mut self, number: u64, reason: &str, cancel: bool) {
+    pub(super) fn revoke(&mut self, number: u64, reason: &str, cancel: bool, counted: bool) {
         self.session.change(number, |item| {
             if let Some(lease) = &mut item.run_mut().lease {
-                let cancel = cancel || lease.revoked.as_ref().is_some_and(|revoked| revoked.cancel);
-                lease.revoked = Some(Revoked { reason: reason.into(), cancel });
+                let before = lease.revoked.as_ref();
+                let cancel = cancel || before.is_some_and(|revoked| revoked.cancel);
+                let counted = counted || before.is_some_and(|revoked| revoked.counted);
+                lease.revoked = Some(Revoked { reason: reason.into(), cancel, counted });
             }
         });
     }

@@ -10,7 +10,7 @@ impl Applying<'_> {
         self.session.mode = Mode::Paused(reason.into());
         if immediate {
             for number in self.session.leased.iter().copied().collect::<Vec<_>>() {
-                self.revoke(number, reason, false);
+                self.revoke(number, reason, false, false);
             }
         }
     }
@@ -28,7 +28,7 @@ impl Applying<'_> {
         self.session.lanes.clear_queues();
         for number in self.session.items.numbers() {
             match self.session.item(number).state {
-                ItemState::Assigned => self.revoke(number, reason, true),
+                ItemState::Assigned => self.revoke(number, reason, true, false),
                 ItemState::Ready => {
                     self.session.change(number, |item| item.state = ItemState::Cancelled);
                     self.break_groups(number);
@@ -138,6 +138,7 @@ impl Applying<'_> {
         self.delete_items();
         self.session.mode = Mode::Deleted;
         self.session.workers.clear();
+        self.look_again();
     }
 
     /// A live lease outlives its item as a ghost: it counts, and its id is granted to nobody, until it is over.
@@ -169,6 +170,7 @@ impl Applying<'_> {
         record.held = record.held.saturating_sub(1);
         self.session.change(number, |item| item.run_mut().lease = None);
         self.session.leased.remove(&number);
+        self.session.stuck -= u64::from(lease.stuck);
         self.session.add_ghost(lease.token, ghost);
     }
 

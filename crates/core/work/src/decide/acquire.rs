@@ -23,6 +23,20 @@ impl WorkState {
         after: Option<GrantKey>,
         context: Context,
     ) -> Result<Decision, Rejection> {
+        let mut decision = self.decide_grants(acquire, after, context)?;
+        if let Some(slots) = acquire.slots {
+            let (worker, sessions) = (acquire.worker.clone(), acquire.sessions.clone());
+            decision.events.push((None, Event::WorkerSeen { worker, slots, sessions }));
+        }
+        Ok(decision)
+    }
+
+    fn decide_grants(
+        &self,
+        acquire: &Acquire,
+        after: Option<GrantKey>,
+        context: Context,
+    ) -> Result<Decision, Rejection> {
         self.check_acquire(acquire)?;
         let key = after.or_else(|| acquire.key.clone().map(GrantKey::Given));
         if let Some(grants) = key.as_ref().and_then(|key| self.regranted(&acquire.worker, key, context)) {

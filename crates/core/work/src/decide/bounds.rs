@@ -130,6 +130,9 @@ pub(crate) fn check_policy(policy: &Policy) -> Result<(), Rejection> {
         let found = format!("{} to {} ms", initial.get(), cap.get());
         return Err(out_of_range("backoff", "1 ms to 7 days, the cap not below the first", found));
     }
+    if let Some(after) = policy.stuck_after.filter(|after| *after == Millis::ZERO || *after > LEASE_MAX) {
+        return Err(out_of_range("stuck_after", "1 ms to 7 days, or none", format!("{} ms", after.get())));
+    }
     if policy.limits.len() > SESSION_LIMITS_MAX {
         return Err(out_of_range("limits", "at most 4,096", policy.limits.len()));
     }

@@ -213,7 +213,7 @@ impl WorkState {
         let item = session.item(number);
         let (progress, checkpoint) = (item.progress(), report.checkpoint.map(Into::into));
         let events = if lease.revoked.is_some() {
-            vec![Event::LeaseReleased { number, progress, checkpoint }]
+            given_back(session, number, progress, checkpoint, context.random)
         } else if report.permanent || is_last_attempt(session, item) {
             let failed = Event::ItemFailed { number, error: report.error.into(), progress, checkpoint };
             exhausted(session, item, report.error, failed)
@@ -232,6 +232,7 @@ impl WorkState {
         holder: &Holder,
         progress: Option<Progress>,
         checkpoint: Option<&str>,
+        context: Context,
     ) -> Result<Decision, Rejection> {
         bounds::check_checkpoint(checkpoint)?;
         check_progress(progress)?;
@@ -239,8 +240,8 @@ impl WorkState {
         match self.standing(session, id, holder)? {
             Standing::Holds(number, _) => {
                 let progress = progress.unwrap_or_else(|| session.item(number).progress());
-                let event = Event::LeaseReleased { number, progress, checkpoint: checkpoint.map(Into::into) };
-                Ok(Decision::of(name, vec![event], Reply::Returned { session: name.clone(), number }))
+                let events = given_back(session, number, progress, checkpoint.map(Into::into), context.random);
+                Ok(Decision::of(name, events, Reply::Returned { session: name.clone(), number }))
             }
             other => self.decide_return_of_ended(session, id, other),
         }
@@ -261,6 +262,27 @@ impl WorkState {
             }
         }
     }
+}
+
+/// What becomes of an item whose lease is given back, or was taken back and is over now.
+pub(super) fn given_back(
+    session: &Session,
+    number: u64,
+    progress: Progress,
+    checkpoint: Option<Box<str>>,
+    random: u64,
+) -> Vec<Event> {
+    let item = session.item(number);
+    let counted =
+        item.lease().and_then(|lease| lease.revoked.as_ref()).filter(|revoked| revoked.counted && !revoked.cancel);
+    let Some(revoked) = counted else { return vec![Event::LeaseReleased { number, progress, checkpoint }] };
+    let error = revoked.reason.clone();
+    if is_last_attempt(session, item) {
+        let failed = Event::ItemFailed { number, error: error.clone(), progress, checkpoint };
+        return exhausted(session, item, &error, failed);
+    }
+    let delay = session.policy.backoff.delay(item.attempts() + 1, random);
+    vec![Event::AttemptFailed { number, error, delay, progress, checkpoint }]
 }
 
 /// Whether one more counted failure is the last.

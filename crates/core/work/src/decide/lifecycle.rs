@@ -58,7 +58,12 @@ impl WorkState {
             }
             ItemState::Cancelled => Vec::new(),
             ItemState::Assigned => {
-                vec![Event::LeaseRevoked { number, reason: "the item was cancelled".into(), cancel: true }]
+                vec![Event::LeaseRevoked {
+                    number,
+                    reason: "the item was cancelled".into(),
+                    cancel: true,
+                    counted: false,
+                }]
             }
             ItemState::Waiting
             | ItemState::Blocked

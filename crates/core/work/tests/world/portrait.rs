@@ -18,6 +18,7 @@ pub fn portrait(work: &WorkState) -> Portrait {
     let mut items = Vec::new();
     for session in &mut sessions {
         items.extend(work.items_from(&session.name, 0).expect("it was just listed"));
+        session.stuck = 0;
         session.limits.sort_by(|a, b| a.name.cmp(&b.name));
         if session.counts.of(ItemState::Assigned) > 0 {
             session.counts.done = Progress::NONE;
@@ -25,6 +26,7 @@ pub fn portrait(work: &WorkState) -> Portrait {
     }
     for item in &mut items {
         item.last_progress = None;
+        item.stuck = false;
         if item.state == ItemState::Assigned {
             item.progress = Progress::NONE;
             item.expires = None;
@@ -33,6 +35,8 @@ pub fn portrait(work: &WorkState) -> Portrait {
     let mut workers = work.workers(None);
     for worker in &mut workers {
         worker.last_seen = WallTime(0);
+        worker.stuck.clear();
+        worker.slots = None;
     }
     let mut limits: Vec<_> = work
         .limits()

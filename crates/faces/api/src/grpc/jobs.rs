@@ -179,7 +179,7 @@ impl Jobs for JobCalls {
         let v1::BriefRequest { session, item_id, from } = request.into_inner();
         let session = SessionName::new(&session).map_err(|error| status(Problem::from(error)))?;
         let item = ItemId::new(&item_id).map_err(|error| status(Problem::from(error)))?;
-        let brief = self.read(move |state| state.jobs.brief(&session, &item, from)).await?;
+        let brief = self.read(move |state| state.brief(&session, &item, from)).await?;
         let brief = brief.map_err(|rejection| status(Problem::from(rejection)))?;
         Ok(Response::new(v1::BriefResponse { text: brief.text.into(), next: brief.next }))
     }

@@ -83,6 +83,7 @@ impl AcquireSpec {
             max: self.max,
             lease: self.lease_ms.map(Millis),
             key,
+            slots: None,
         };
         Ok((acquire, Duration::from_millis(self.wait_ms)))
     }
@@ -200,6 +201,7 @@ impl CompleteAndAcquireSpec {
             max: next.max,
             lease: next.lease_ms.map(Millis),
             key: None,
+            slots: None,
         };
         Ok(Command::CompleteAndAcquire { complete: self.complete.0.lower(session, item)?, acquire })
     }

@@ -214,6 +214,7 @@ impl PolicySpec {
             weight: self.weight.unwrap_or(default.weight),
             limits,
             keep_completed: self.keep_completed.map_or(default.keep_completed, Count::number),
+            ..default
         })
     }
 }
@@ -232,6 +233,7 @@ impl PolicyChangeSpec {
             backoff: self.backoff.map(Backoff::lower),
             on_exhausted: self.on_exhausted.map(OnExhausted::lower),
             weight: self.weight,
+            ..PolicyChange::default()
         }
     }
 }

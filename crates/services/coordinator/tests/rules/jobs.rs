@@ -292,3 +292,40 @@ async fn a_priority_given_while_it_runs_holds_for_what_is_queued_and_for_what_co
     assert_eq!(played.end().await, Some(End::Completed));
     played.server.stop().await;
 }
+
+/// What a brief says of how fast its item may go: documents and bytes a second.
+async fn share(played: &Played, grant: &Grant) -> (Option<f64>, Option<f64>) {
+    let (session, item) = (grant.session.clone(), ItemId::new(grant.body.id()).unwrap());
+    let look = move |state: &capstan_coordinator::State| state.brief(&session, &item, 0).unwrap().text;
+    let text = played.server.handle.read(look).await.unwrap();
+    let brief: capstan_migration::BriefText = serde_json::from_str(&text).unwrap();
+    (brief.share.documents, brief.share.bytes)
+}
+
+#[tokio::test]
+async fn running_items_share_the_jobs_rates_and_changed_ones_hold_at_once() {
+    let spec = r#"{"from": "dump:a", "to": "kv://shop", "pools": {"dump": 3}, "rates": {"documents": 900}}"#;
+    let played = Played::begin(spec).await;
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &["a", "b", "c"]))).await.unwrap();
+    for _ in 0..3 {
+        let plan = played.take().await.unwrap();
+        assert_eq!(share(&played, &plan).await, (None, None), "it moves nothing");
+        played.server.handle.submit(done(&plan, &result("plan", &[]))).await.unwrap();
+    }
+    let first = played.take().await.unwrap();
+    assert_eq!(share(&played, &first).await, (Some(900.0), None));
+    let second = played.take().await.unwrap();
+    assert_eq!(share(&played, &first).await, (Some(450.0), None), "another has joined");
+
+    let rates = capstan_migration::Rates { documents: None, bytes: Some(1_000), operations: Some(2) };
+    played.ask(JobCommand::SetRates { job: name(), rates }).await.unwrap();
+
+    assert_eq!(share(&played, &first).await, (None, Some(500.0)));
+    assert!(played.take().await.is_none(), "two operations run already");
+    played.server.handle.submit(done(&second, &result("dump", &[]))).await.unwrap();
+    let restore = played.take().await.unwrap();
+    assert_eq!(restore.body.unpack().kind.as_str(), "restore");
+    assert_eq!(share(&played, &restore).await, (None, Some(1_000.0)), "what is written has a rate of its own");
+    played.server.stop().await;
+}

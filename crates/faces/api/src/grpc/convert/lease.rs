@@ -30,6 +30,7 @@ pub fn acquire(request: v1::AcquireRequest) -> Result<(Acquire, Duration), Malfo
             "" => None,
             key => Some(IdempotencyKey::new(key).in_field("idempotency_key")?),
         },
+        slots: request.slots,
     };
     let longest = capstan_coordinator::WAIT_MAX;
     let wait = Duration::from_millis(request.wait_ms);

@@ -42,6 +42,7 @@ pub fn policy(wire: v1::Policy) -> Result<Policy, Malformed> {
         weight: wire.weight.unwrap_or(defaults.weight),
         limits: limits(&wire.limits)?,
         keep_completed: keep,
+        ..defaults
     })
 }
 
@@ -55,6 +56,7 @@ pub fn policy_change(wire: v1::PolicyChange) -> Result<PolicyChange, Malformed> 
         backoff: wire.backoff.map(backoff),
         on_exhausted: on_exhausted(wire.on_exhausted)?,
         weight: wire.weight,
+        ..PolicyChange::default()
     })
 }
 

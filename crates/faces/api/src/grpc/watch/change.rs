@@ -106,9 +106,12 @@ fn describe(told: &mut v1::Change, event: Event) {
         Event::GateOpened { group, gate } => {
             ("gate_opened", Some(json!({ "group": group.as_str(), "gate": gate.as_str() })))
         }
-        // These two live in memory alone and never reach a watcher.
+        // These live in memory alone and never reach a watcher.
         Event::LeaseTouched { .. } => ("lease_touched", None),
         Event::ExpiriesSeen => ("expiries_seen", None),
+        Event::LeaseStuck { .. } => ("lease_stuck", None),
+        Event::LeasesLooked => ("leases_looked", None),
+        Event::WorkerSeen { .. } => ("worker_seen", None),
     };
     told.event = name.to_owned();
     told.detail = detail.map(|detail| detail.to_string());
