@@ -62,7 +62,6 @@ on_both_servers! {
     it_is_a_sink;
     it_is_a_source;
     a_copy_by_both_programs_compares_equal;
-    a_chunk_that_is_written_again_over_others_ends_in_the_same_documents;
     a_document_that_the_target_refuses_becomes_a_dead_letter_in_the_next_attempt;
 }
 
@@ -95,7 +94,7 @@ impl SinkMaker for Maker<'_> {
     fn names(&self) -> Vec<Namespace> {
         // One of the servers has an own limit of 128 bytes for database and collection together.
         let short = fixtures::odd_names().into_iter().filter(|name| name.collection.len() < 90);
-        let more = ["\"quoted\"", "back\\slash", "star*", "with$dollar", "--db=x"];
+        let more = ["\"quoted\"", "back\\slash", "star*", "--db=x"];
         short.chain(more.map(|collection| Namespace::new("odd", collection))).collect()
     }
 }
@@ -117,7 +116,7 @@ async fn it_is_a_sink(live: &Live) {
 async fn it_is_a_source(live: &Live) {
     live.insert("s", "numbered", &fixtures::numbered(500)).await;
     live.insert("s", "mixed", &plain()).await;
-    live.insert("s", "-da sh.$%", &fixtures::numbered(50)).await;
+    live.insert("s", "-da sh.%", &fixtures::numbered(50)).await;
     live.run("s", doc! { "create": "empty" }).await;
 
     source_conforms(&*source(live, "s").await).await;
@@ -157,7 +156,7 @@ async fn a_copy_by_both_programs_compares_equal(live: &Live) {
     let written = Unit { namespace: Namespace::new(live.name("target"), "orders"), ..read.clone() };
 
     assert_eq!(sink.prepare(&written, &WritePlan::default()).await.unwrap(), []);
-    let target = SplitTarget { documents: 700, bytes: u64::MAX, chunks_max: 100 };
+    let target = SplitTarget { documents: 200, bytes: u64::MAX, chunks_max: 100 };
     let mut facts = Vec::new();
     for (chunk, planned) in (0..).zip(source.split(&read, &target).await.unwrap()) {
         let mut reader = source.read(&read, &planned.range, None).await.unwrap();
@@ -178,7 +177,12 @@ async fn a_copy_by_both_programs_compares_equal(live: &Live) {
     assert_eq!((comparison.missing, comparison.extra, comparison.different), (0, 0, 0), "{comparison:?}");
 }
 
-async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents(live: &Live) {
+// On one server only: the other one does not come back from several connections of a mongorestore that insert what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents() {
+    const NAME: &str = "mongotools::a_chunk_that_is_written_again_over_others_ends_in_the_same_documents";
+    let Some(live) = ready("CAPSTAN_TEST_MONGO_URL", NAME).await else { return };
+    let live = &live;
     let (sink, unit) = (sink(live, "again").await, live.unit("w", "again"));
     let theirs: Vec<Document> = (0..500).map(|n| doc! { "_id": n, "v": "old" }).collect();
     live.run("w", doc! { "insert": "again", "documents": &theirs }).await;
@@ -190,6 +194,7 @@ async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents(li
 
     assert_eq!(counts, [1_900, 1_900]);
     assert_eq!(found(live, &unit).await, [&theirs[..100], &ours].concat());
+    live.clean().await;
 }
 
 async fn a_document_that_the_target_refuses_becomes_a_dead_letter_in_the_next_attempt(live: &Live) {
@@ -227,9 +232,6 @@ async fn the_programs_on_the_path_are_judged_by_what_they_say() {
     for (tool, found) in check(&ToolsOptions::from_environment()).await {
         let found = found.unwrap();
         assert_eq!((found.tool, found.path.file_name().unwrap().to_str()), (tool, Some(tool.name())));
-        assert!(
-            found.version.starts_with(|c: char| c.is_ascii_digit()) && tool != Tool::Mongodump
-                || tool == Tool::Mongodump
-        );
+        assert!(found.version.starts_with(|c: char| c.is_ascii_digit()), "{found:?}");
     }
 }
