@@ -41,6 +41,7 @@ pub async fn check(subject: &dyn Subject) {
     keeping::a_deleted_part_is_missing_and_may_be_deleted_again(subject.spool()).await;
     keeping::a_sweep_keeps_what_it_is_told(subject.spool()).await;
     keeping::a_removed_job_leaves_the_others_alone(subject.spool()).await;
+    keeping::every_job_with_parts_is_listed(subject.spool()).await;
     keeping::the_marker_stays(subject.spool()).await;
 }
 

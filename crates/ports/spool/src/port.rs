@@ -27,6 +27,9 @@ pub trait Spool: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// The jobs that have a folder here, in the order of their names; it may be an empty one.
+    async fn jobs(&self) -> Result<Vec<SessionName>, SpoolError>;
+
     /// The sealed parts of a job, in the order of their names. Empty for a job that the spool knows nothing of.
     async fn list(&self, job: &SessionName) -> Result<Vec<Listed>, SpoolError>;
 

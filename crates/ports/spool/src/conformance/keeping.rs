@@ -52,6 +52,17 @@ pub async fn a_removed_job_leaves_the_others_alone(spool: &dyn Spool) {
     assert_eq!(names(spool, "removed-not").await.len(), 2);
 }
 
+pub async fn every_job_with_parts_is_listed(spool: &dyn Spool) {
+    for name in ["Listed_2", "listed-1"] {
+        write(spool, part(name, 1, 0), &[&[50]], false).await.expect("a part is written");
+    }
+
+    let jobs = spool.jobs().await.expect("jobs are listed");
+
+    assert!(jobs.is_sorted(), "{jobs:?}");
+    assert!([job("Listed_2"), job("listed-1")].iter().all(|wanted| jobs.contains(wanted)), "{jobs:?}");
+}
+
 pub async fn the_marker_stays(spool: &dyn Spool) {
     let marker = spool.marker();
 

@@ -119,6 +119,10 @@ impl Spool for FileSpool {
         Ok(Box::new(ReadingAhead::start(part)))
     }
 
+    async fn jobs(&self) -> Result<Vec<SessionName>, SpoolError> {
+        self.on_folder("list jobs", |folder| folder.jobs()).await
+    }
+
     async fn list(&self, job: &SessionName) -> Result<Vec<Listed>, SpoolError> {
         let job = job.clone();
         let entries = self.on_folder("list", move |folder| folder.entries(&job)).await?;
@@ -172,6 +176,20 @@ impl Folder {
 
     fn failed(&self, operation: &'static str, path: &Path, source: io::Error) -> SpoolError {
         SpoolError::io(operation, path.display().to_string(), source)
+    }
+
+    fn jobs(&self) -> Result<Vec<SessionName>, SpoolError> {
+        let failed = |e| self.failed("list jobs", &self.root, e);
+        let mut jobs = Vec::new();
+        for file in fs::read_dir(&self.root).map_err(failed)? {
+            let file = file.map_err(failed)?;
+            let name = file.file_name().to_str().and_then(|name| SessionName::new(name).ok());
+            if let Some(job) = name.filter(|_| file.file_type().is_ok_and(|kind| kind.is_dir())) {
+                jobs.push(job);
+            }
+        }
+        jobs.sort_unstable();
+        Ok(jobs)
     }
 
     /// The spool's own files in the folder of `job`; files of others are passed over.

@@ -90,6 +90,14 @@ impl Spool for ObjectSpool {
         Ok(Box::new(ReadingAhead::start(read::open(&self.bucket, facts.clone()).await?)))
     }
 
+    async fn jobs(&self) -> Result<Vec<SessionName>, SpoolError> {
+        let found = self.bucket.store.list_with_delimiter(Some(&self.bucket.prefix)).await;
+        let folders = found.map_err(|error| self.bucket.failed(LIST, &error))?.common_prefixes;
+        let mut jobs: Vec<_> = folders.iter().filter_map(|path| SessionName::new(path.filename()?).ok()).collect();
+        jobs.sort_unstable();
+        Ok(jobs)
+    }
+
     async fn list(&self, job: &SessionName) -> Result<Vec<Listed>, SpoolError> {
         let mut objects = self.bucket.objects(job);
         let mut parts = Vec::new();
