@@ -58,6 +58,20 @@ fn a_leader_that_has_written_nothing_loses_a_position_and_then_fences_the_old_on
     assert_eq!(positions(&new, 1), [1, 2, 3]);
 }
 
+/// The database compares the epoch itself: what a server remembers of it may be old.
+#[test]
+fn an_epoch_that_has_risen_behind_a_leaders_back_fences_it() {
+    let Some(log) = new_log() else { return };
+    let mut old = log.open();
+    committed(&mut old, 1, 1, &commit("by the old leader"));
+    assert!(log.raw().applied("UPDATE commits SET epoch = 5 WHERE log = ? AND bucket = 1 IF next = 2", (&log.log,)));
+
+    fenced(&mut old, 1, 2, &commit("its position is still the next"));
+
+    assert_eq!(positions(&old, 1), [1]);
+    committed(&mut old, 5, 2, &commit("by the new one"));
+}
+
 /// Rule 1, the second case: the old server has not heard of anything, so what it sends is what a request that was held
 /// up for days would be.
 #[test]
