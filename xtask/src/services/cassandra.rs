@@ -39,7 +39,8 @@ pub fn prepare(program: &Path, place: &Place) -> Result<Command> {
         .with_context(|| format!("write {}", settings.display()))?;
     let mut command = Command::new(program);
     command.arg(format!("@{}", built.join("jvm.args").display()));
-    command.args(["-Xms768m", "-Xmx768m", "-XX:+UseSerialGC"]);
+    // It serves for a minute or two: the thorough compiler would take longer than it ever gives back.
+    command.args(["-Xms768m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
     command.arg(format!("-javaagent:{}", agent(&built)?.display()));
     command.arg(format!("-Dcassandra.config=file://{}", settings.display()));
     command.arg(format!("-Dcassandra.storagedir={}", place.folder.display()));
