@@ -15,7 +15,7 @@ pub struct Activity {
     pub totals: BTreeMap<Kind, Totals>,
     /// Why nothing is dumped now, if so.
     pub hold: Option<String>,
-    /// Why restores are left to other workers for a while, if so.
+    /// Why items of some kind are left to other workers for a while, if so: their parts lie in another spool.
     pub elsewhere: Option<String>,
     /// Why the coordinator cannot be reached, if so.
     pub away: Option<String>,

@@ -1,4 +1,4 @@
-//! Executes leased items over endpoints: lists, plans, dumps, restores, copies, completes and verifies.
+//! Executes leased items over endpoints: lists, plans, dumps, restores, copies, completes, verifies and mends.
 //!
 //! A worker keeps no state of its own. It asks a coordinator for work, does each item as a task, says how far it has got
 //! while it renews the lease, and gives the item back exactly one way. Killed at any instant it leaves nothing that
@@ -12,7 +12,11 @@
 //! - K4 Nothing is restored that its part does not prove; a part that is missing or damaged is dumped again.
 //! - K5 A part is deleted only after the completion of its restore has been answered.
 //! - K6 When it is told to stop, it takes nothing new, and gives back what it holds within seconds.
-//! - K7 A task that panics fails its own item and nothing else.
+//! - K7 An endpoint that gives nothing for a stated time fails its item; a lease that was taken back ends its task within
+//!   a second, whatever its endpoints do.
+//! - K8 A kept dump is visible whole or not at all, and nobody but its own job changes it.
+//! - K9 Memory is bounded whatever the sizes of documents: some megabytes for each item, and three of its documents.
+//! - K10 A task that panics fails its own item and nothing else.
 //!
 //! # Never
 //! Writes a journal, decides what follows from what it found, or lets a secret into a checkpoint, a result or an error.
@@ -38,10 +42,12 @@ mod desk;
 mod engine;
 mod halt;
 mod keeper;
+mod kept;
 mod options;
 mod pace;
 mod patience;
 mod places;
+mod scans;
 mod secrets;
 mod slots;
 mod tasks;

@@ -2,11 +2,13 @@
 
 use crate::engine::Engine;
 use crate::halt::Halt;
+use crate::kept::{self, Catalogue, SpoolSource};
 use crate::options::Options;
 use crate::patience::{PatientSink, PatientSource};
-use capstan_endpoint::{EndpointUrl, Sink, Source};
+use crate::scans::{Scan, Scans};
+use capstan_endpoint::{EndpointUrl, Namespace, Sink, Source};
 use capstan_ids::SessionName;
-use capstan_migration::{self as migration, Compression, Spec};
+use capstan_migration::{self as migration, Compression, JobName, Mode, SetAside, Spec};
 use capstan_spool::{Marker, Opening, Spool};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -20,6 +22,8 @@ const KEPT_MAX: usize = 256;
 pub(crate) struct Places {
     options: Options,
     sources: Kept<(SessionName, String), Arc<dyn Source>>,
+    dumps: Kept<SessionName, Arc<dyn Source>>,
+    scans: Scans,
     sinks: Kept<(SessionName, String), Arc<dyn Sink>>,
     /// By URL, and whether what is written is compressed.
     spools: Kept<(String, bool), Arc<dyn Spool>>,
@@ -32,20 +36,102 @@ pub(crate) struct Opened {
     pub spool: Arc<dyn Spool>,
 }
 
+impl Opened {
+    /// A worker elsewhere never takes the absence of parts for their loss.
+    pub fn check_marker(&self, marker: Option<&str>) -> Result<(), Halt> {
+        let (seen, url) = (self.spool.marker().to_string(), &self.url);
+        match marker {
+            Some(marker) if marker != seen => Err(Halt::Elsewhere {
+                reason: format!(
+                    "this lies in the spool with marker {marker}, but {url} here has {seen}; start this worker where that spool is, or without the kind restore"
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Places {
     pub fn new(options: Options) -> Self {
-        Self { options, sources: Kept::default(), sinks: Kept::default(), spools: Kept::default() }
+        let (sources, dumps, sinks) = Default::default();
+        Self { options, sources, dumps, scans: Scans::default(), sinks, spools: Kept::default() }
     }
 
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Where a job reads from.
+    /// Where a job reads from: an endpoint, or a kept dump.
     pub async fn source(&self, session: &SessionName, spec: &Spec) -> Result<Arc<dyn Source>, Halt> {
-        let key = (session.clone(), spec.from.clone());
+        if spec.mode != Mode::RestoreOnly {
+            return self.endpoint_source(session, spec, &spec.from).await;
+        }
         let open = async {
-            let url = self.endpoint(&spec.from)?;
+            let dump = match self.dump_of(spec).await? {
+                Ok(dump) => dump,
+                // The survey has found it: this worker sees another spool.
+                Err(aside) => {
+                    return Err(Halt::Elsewhere { reason: format!("the dump {}: {}", aside.what, aside.reason) });
+                }
+            };
+            let opened = self.spool(spec).await?;
+            let gone = || Halt::permanent(format!("{} keeps no dump of {dump} any more", opened.url));
+            let catalogue = Catalogue::read(&opened, &dump).await?.ok_or_else(gone)?;
+            let source: Arc<dyn Source> = Arc::new(SpoolSource::new(opened, catalogue));
+            Ok(PatientSource::over(source, self.options.stall_after))
+        };
+        self.dumps.get(session.clone(), open).await
+    }
+
+    /// What a job's target is compared with: where it was read from; for a kept dump where that came from, if it says.
+    pub async fn expected(&self, session: &SessionName, spec: &Spec) -> Result<Arc<dyn Source>, Halt> {
+        match spec.mode {
+            Mode::RestoreOnly if !spec.from.is_empty() => self.endpoint_source(session, spec, &spec.from).await,
+            _ => self.source(session, spec).await,
+        }
+    }
+
+    /// A listing of the target that has the unit, where the target has it.
+    pub async fn scan(&self, session: &SessionName, spec: &Spec, unit: &Namespace) -> Result<Arc<Scan>, Halt> {
+        self.scans.with(session, unit, self.target(session, spec)).await
+    }
+
+    /// The target, to be read.
+    pub async fn target(&self, session: &SessionName, spec: &Spec) -> Result<Arc<dyn Source>, Halt> {
+        match spec.mode {
+            // Nothing is written: what lies there may be what no sink would open.
+            Mode::Verify if !spec.repair => self.endpoint_source(session, spec, &spec.to).await,
+            _ => Ok(self.sink(session, spec).await?.scan().await?),
+        }
+    }
+
+    /// Which kept dump a job restores; the inner `Err` says why that cannot be told.
+    pub async fn dump_of(&self, spec: &Spec) -> Result<Result<SessionName, SetAside>, Halt> {
+        let opened = self.spool(spec).await?;
+        let kept = kept::dumps(&opened).await?;
+        let refused = |what: &str, reason: String| Err(SetAside { what: what.into(), reason: reason.into() });
+        let names = || kept.iter().filter_map(JobName::of_session).map(|job| job.to_string()).collect::<Vec<_>>();
+        Ok(match (&spec.dump, &kept[..]) {
+            (_, []) => refused(&opened.url, "keeps no dump; make one with mode dump-only".into()),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => {
+                refused(&opened.url, format!("keeps several dumps; name one in `dump`: {}", names().join(", ")))
+            }
+            (Some(name), _) => {
+                match kept.iter().find(|dump| JobName::of_session(dump).is_some_and(|job| job.as_str() == name)) {
+                    Some(dump) => Ok(dump.clone()),
+                    None => {
+                        refused(name, format!("is no dump that {} keeps; those are {}", opened.url, names().join(", ")))
+                    }
+                }
+            }
+        })
+    }
+
+    async fn endpoint_source(&self, session: &SessionName, spec: &Spec, url: &str) -> Result<Arc<dyn Source>, Halt> {
+        let key = (session.clone(), url.to_owned());
+        let open = async {
+            let url = self.endpoint(url)?;
             let native = self.options.adapters.source(&url).await?;
             let source = match self.engine(spec)? {
                 Some(engine) => engine.source(&url, native).await?,
@@ -89,6 +175,8 @@ impl Places {
     /// Lets go of what a job has open: it begins anew, or is over.
     pub fn forget(&self, session: &SessionName) {
         self.sources.retain(|(kept, _)| kept != session);
+        self.dumps.retain(|kept| kept != session);
+        self.scans.forget(session);
         self.sinks.retain(|(kept, _)| kept != session);
     }
 

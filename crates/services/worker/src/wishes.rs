@@ -10,13 +10,8 @@ use std::time::Duration;
 const HOLD_LOOK: Duration = Duration::from_secs(1);
 
 /// Kinds that are not asked for now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// The spool has no room.
-    pub dump: bool,
-    /// Restores were given whose parts lie elsewhere.
-    pub restore: bool,
-}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held(pub Vec<Kind>);
 
 /// Requests for work, each with a key of its own.
 #[derive(Default)]
@@ -27,12 +22,8 @@ pub(crate) struct Wishes {
 
 impl Wishes {
     /// The next request for `free` of `slots` items; none while all that the worker does is held back.
-    pub fn next(&mut self, options: &Options, held: Held, free: usize, slots: usize) -> Option<Acquire> {
-        let wanted = |kind: &&Kind| match kind.as_str() {
-            "dump" => !held.dump,
-            "restore" => !held.restore,
-            _ => true,
-        };
+    pub fn next(&mut self, options: &Options, held: &Held, free: usize, slots: usize) -> Option<Acquire> {
+        let wanted = |kind: &&Kind| !held.0.contains(kind);
         let kinds: Vec<Kind> = options.kinds.iter().filter(wanted).cloned().collect();
         if kinds.is_empty() {
             // No kinds would mean any.
@@ -48,7 +39,7 @@ impl Wishes {
             sessions: options.sessions.clone(),
             max: u32::try_from(free.min(1_000)).expect("at most 1,000"),
             lease: None,
-            wait: if held == Held::default() { options.wait } else { options.wait.min(HOLD_LOOK) },
+            wait: if held.0.is_empty() { options.wait } else { options.wait.min(HOLD_LOOK) },
             key: Some(IdempotencyKey::new(key).expect("digits and dashes")),
             slots: Some(u32::try_from(slots).unwrap_or(u32::MAX)),
         })
@@ -64,14 +55,14 @@ mod tests {
     fn what_is_held_back_is_not_asked_for_and_nothing_is_never_taken_for_anything() {
         let mut wishes = Wishes::default();
         let mut options = Options::new(WorkerId::new("alice").unwrap());
-        let full = Held { dump: true, restore: false };
+        let full = Held(vec![Kind::new("dump").unwrap()]);
 
-        let wish = wishes.next(&options, full, 2, 3).unwrap();
+        let wish = wishes.next(&options, &full, 2, 3).unwrap();
         assert!(wish.kinds.iter().all(|kind| kind.as_str() != "dump") && wish.kinds.len() == 4, "{:?}", wish.kinds);
         assert_eq!((wish.max, wish.slots), (2, Some(3)));
 
         options.kinds = vec![Kind::new("dump").unwrap()];
-        assert_eq!(wishes.next(&options, full, 2, 3), None);
-        assert!(wishes.next(&options, Held::default(), 2, 3).is_some());
+        assert_eq!(wishes.next(&options, &full, 2, 3), None);
+        assert!(wishes.next(&options, &Held::default(), 2, 3).is_some());
     }
 }

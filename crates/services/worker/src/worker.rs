@@ -11,7 +11,7 @@ use crate::slots::{Slot, Slots};
 use crate::tasks::{self, Done};
 use crate::wishes::{Held, Wishes};
 use capstan_coordination::{Acquire, Coordination, CoordinationError, Fault, Leased, News, Outcome};
-use capstan_ids::SessionName;
+use capstan_ids::{Kind, SessionName};
 use futures::FutureExt;
 use std::any::Any;
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 /// While all that a worker does is held back, it looks this often whether it still is.
 const HOLD_LOOK: Duration = Duration::from_secs(1);
-/// After a restore whose parts lie elsewhere, none is asked for this long: its own workers come first.
+/// After an item whose parts lie elsewhere, none of its kind is asked for this long: its own workers come first.
 const ELSEWHERE_PAUSE: Duration = Duration::from_secs(10);
 /// Sessions that are remembered as spoken of.
 const TOLD_MAX: usize = 10_000;
@@ -72,8 +72,8 @@ struct Shared {
 struct HeldBack {
     /// The spool without room.
     full: Option<String>,
-    /// Until when no restore is asked for.
-    elsewhere: Option<Since>,
+    /// Kinds of items whose parts lie elsewhere, and until when they are not asked for.
+    elsewhere: Vec<(Kind, Since)>,
     /// Sessions whose parts lie elsewhere: each is spoken of once.
     told: HashSet<SessionName>,
 }
@@ -134,7 +134,7 @@ impl Worker {
         loop {
             let free = slots.free().await;
             let held = self.shared.held().await;
-            match wishes.next(self.shared.places.options(), held, free, slots.size()) {
+            match wishes.next(self.shared.places.options(), &held, free, slots.size()) {
                 Some(wish) => return self.ask(&wish).await,
                 None => tokio::time::sleep(HOLD_LOOK).await,
             }
@@ -171,24 +171,26 @@ impl Shared {
 
     /// What may not be asked for now: what was held back is looked at again.
     async fn held(&self) -> Held {
-        let (full, elsewhere) = {
-            let held = self.held_back();
-            (held.full.clone(), held.elsewhere)
+        let (full, mut kinds) = {
+            let mut held = self.held_back();
+            let before = held.elsewhere.len();
+            held.elsewhere.retain(|(_, until)| !until.has_come());
+            if before > 0 && held.elsewhere.is_empty() {
+                self.board.elsewhere(None);
+            }
+            (held.full.clone(), held.elsewhere.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>())
         };
-        let restore = elsewhere.is_some_and(|until| !until.has_come());
-        if elsewhere.is_some() && !restore {
-            self.held_back().elsewhere = None;
-            self.board.elsewhere(None);
+        if let Some(spool) = full {
+            let reserve = self.places.options().spool_reserve;
+            if self.places.room(&spool).await.is_some_and(|room| room < reserve) {
+                kinds.push(Kind::new("dump").expect("a plain word"));
+            } else {
+                tracing::info!(%spool, "there is room in the spool again; dumping goes on");
+                self.held_back().full = None;
+                self.board.hold(None);
+            }
         }
-        let Some(spool) = full else { return Held { dump: false, restore } };
-        let reserve = self.places.options().spool_reserve;
-        let dump = self.places.room(&spool).await.is_some_and(|room| room < reserve);
-        if !dump {
-            tracing::info!(%spool, "there is room in the spool again; dumping goes on");
-            self.held_back().full = None;
-            self.board.hold(None);
-        }
-        Held { dump, restore }
+        Held(kinds)
     }
 
     /// Sees one item through, from its lease to its end.
@@ -276,7 +278,7 @@ impl Shared {
                 (self.say(desk, &unfinished, stop).await, Count::Returned)
             }
             Halt::Elsewhere { reason } => {
-                self.hold_restores(&holding.session, reason);
+                self.leave_to_others(&desk.leased, reason);
                 (self.say(desk, &unfinished, stop).await, Count::Returned)
             }
             Halt::LeaseOver => return Count::Returned,
@@ -296,14 +298,16 @@ impl Shared {
     }
 
     /// A worker elsewhere never takes the absence of parts for their loss: it leaves them to those who see them.
-    fn hold_restores(&self, session: &SessionName, reason: String) {
+    fn leave_to_others(&self, leased: &Leased, reason: String) {
+        let session = &leased.holding.session;
         let first = {
             let mut held = self.held_back();
-            held.elsewhere = Some(Since::now().plus(ELSEWHERE_PAUSE));
+            held.elsewhere.retain(|(kind, _)| *kind != leased.kind);
+            held.elsewhere.push((leased.kind.clone(), Since::now().plus(ELSEWHERE_PAUSE)));
             held.told.len() < TOLD_MAX && held.told.insert(session.clone())
         };
         if first {
-            tracing::warn!(%session, %reason, "restores of this job are left to other workers");
+            tracing::warn!(%session, %reason, "what lies in another spool is left to other workers");
         }
         self.board.elsewhere(Some(reason));
     }

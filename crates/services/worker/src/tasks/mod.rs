@@ -5,8 +5,11 @@ mod copy;
 mod dead_letters;
 mod dump;
 mod finish;
+mod keep;
 mod landing;
+mod mending;
 mod plan;
+mod prove;
 mod restore;
 mod survey;
 mod sweep;
@@ -17,9 +20,9 @@ use crate::halt::Halt;
 use crate::pace::Pace;
 use crate::places::Places;
 use capstan_coordination::{Coordination, CoordinationError, Outcome};
-use capstan_endpoint::{Namespace, Sink, Source, Unit, WritePlan};
+use capstan_endpoint::{Namespace, Sink, Source, SplitTarget, Unit, WritePlan};
 use capstan_ids::SessionName;
-use capstan_migration::{BriefText, IndexTime, JobName, RateShare, SetAside, Spec, Stage, UnitBrief, WriteMode};
+use capstan_migration::{BriefText, IndexTime, JobName, Mode, RateShare, SetAside, Spec, Stage, UnitBrief, WriteMode};
 use capstan_spool::{PartName, Spool};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -65,7 +68,9 @@ async fn perform_stage(task: &Task<'_>, stage: Stage) -> Result<Done, Halt> {
         Stage::Restore { .. } => restore::restore(task).await,
         Stage::Copy { .. } => copy::copy(task).await,
         Stage::Index(_) => finish::index(task).await,
+        Stage::Finish if task.spec().mode == Mode::DumpOnly => keep::keep(task).await,
         Stage::Finish => finish::finish(task).await,
+        Stage::Verify(_) if task.spec().mode == Mode::DumpOnly => prove::prove(task).await,
         Stage::Verify(_) => verify::verify(task).await,
         Stage::Sweep => sweep::sweep(task).await,
         Stage::Abandon => sweep::abandon(task).await,
@@ -158,6 +163,16 @@ impl Task<'_> {
         self.brief.unit.as_ref().ok_or_else(|| Halt::permanent("the item's brief names no unit"))
     }
 
+    fn split_target(&self) -> SplitTarget {
+        let chunks = self.spec().chunks;
+        SplitTarget { documents: chunks.documents, bytes: chunks.bytes, chunks_max: chunks.max }
+    }
+
+    /// Every page of the brief, the first among them.
+    fn pages(&self) -> Pages<'_> {
+        Pages { task: self, page: None, next: None }
+    }
+
     fn plan(&self) -> WritePlan {
         let mode = match self.spec().write {
             WriteMode::FailIfExists => capstan_endpoint::WriteMode::FailIfExists,
@@ -170,6 +185,32 @@ impl Task<'_> {
             IndexTime::None => capstan_endpoint::IndexTime::None,
         };
         WritePlan { mode, indexes }
+    }
+}
+
+/// The pages of a brief, one after the other.
+struct Pages<'a> {
+    task: &'a Task<'a>,
+    /// The last one that was asked for; the first came with the task.
+    page: Option<BriefText>,
+    /// Where the next begins; none before the first was seen.
+    next: Option<Option<u32>>,
+}
+
+impl Pages<'_> {
+    async fn next(&mut self) -> Result<Option<&BriefText>, Halt> {
+        match self.next {
+            None => {
+                self.next = Some(self.task.next);
+                Ok(Some(self.task.brief))
+            }
+            Some(None) => Ok(None),
+            Some(Some(from)) => {
+                let (page, next) = brief(self.task.desk, self.task.coordination, from).await?;
+                self.next = Some(next);
+                Ok(Some(self.page.insert(page)))
+            }
+        }
     }
 }
 

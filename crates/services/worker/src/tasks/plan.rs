@@ -1,11 +1,11 @@
-//! `plan`: cuts a unit into chunks, then makes its target ready.
+//! `plan`: cuts a unit into chunks, then makes its target ready, where the job writes to one.
 
 use super::{Done, Task, done, set_aside, source_unit, target_unit};
 use crate::clock::Since;
 use crate::halt::Halt;
 use capstan_coordination::News;
-use capstan_endpoint::{SplitTarget, UnitKind};
-use capstan_migration::{PlanResult, PlannedRange};
+use capstan_endpoint::{SetAside, Unit, UnitKind};
+use capstan_migration::{Mode, PlanResult, PlannedRange};
 use serde_json::value::to_raw_value;
 use std::time::Duration;
 
@@ -15,21 +15,15 @@ const PREPARE_MAX: Duration = Duration::from_secs(20);
 
 pub(super) async fn plan(task: &Task<'_>) -> Result<Done, Halt> {
     let brief = task.unit()?;
-    let (read, written) = (source_unit(brief)?, target_unit(brief)?);
-    let chunks = task.spec().chunks;
-    let target = SplitTarget { documents: chunks.documents, bytes: chunks.bytes, chunks_max: chunks.max };
+    let read = source_unit(brief)?;
     let planned = match read.kind {
         UnitKind::View => Vec::new(),
-        UnitKind::Collection | UnitKind::TimeSeries => task.source().await?.split(&read, &target).await?,
+        UnitKind::Collection | UnitKind::TimeSeries => task.source().await?.split(&read, &task.split_target()).await?,
     };
-    let sink = task.sink().await?;
-    renew(task).await?;
-    let left = task.desk.deadline().left().min(PREPARE_MAX);
-    let refused = match tokio::time::timeout(left, sink.prepare(&written, &task.plan())).await {
-        Ok(refused) => refused?,
-        Err(_) => {
-            return Err(Halt::transient(format!("preparing {} took longer than its lease lasts", written.namespace)));
-        }
+    let refused = match task.spec().mode {
+        // Nothing is written, at no target.
+        Mode::Simulate | Mode::DumpOnly | Mode::Verify => Vec::new(),
+        Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly => prepare(task, &target_unit(brief)?).await?,
     };
     let chunks = planned.into_iter().map(|chunk| PlannedRange {
         range: to_raw_value(&chunk.range).expect("a range is JSON"),
@@ -37,6 +31,17 @@ pub(super) async fn plan(task: &Task<'_>) -> Result<Done, Halt> {
         bytes: chunk.bytes,
     });
     Ok(done(&PlanResult { chunks: chunks.collect(), set_aside: set_aside(refused) }))
+}
+
+/// Makes the target of a unit ready: what it refused of the definition.
+async fn prepare(task: &Task<'_>, written: &Unit) -> Result<Vec<SetAside>, Halt> {
+    let sink = task.sink().await?;
+    renew(task).await?;
+    let left = task.desk.deadline().left().min(PREPARE_MAX);
+    match tokio::time::timeout(left, sink.prepare(written, &task.plan())).await {
+        Ok(refused) => Ok(refused?),
+        Err(_) => Err(Halt::transient(format!("preparing {} took longer than its lease lasts", written.namespace))),
+    }
 }
 
 /// A lease of full length before what must not outlive it.

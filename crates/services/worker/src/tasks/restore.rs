@@ -3,9 +3,10 @@
 use super::landing::Landing;
 use super::{Done, Task, done};
 use crate::halt::{Halt, told};
+use crate::kept::facts;
 use crate::places::Opened;
 use capstan_endpoint::{Batch, Cursor};
-use capstan_migration::{RestorePayload, RestoreResult, SpoolPart};
+use capstan_migration::{RestorePayload, RestoreResult};
 use capstan_spool::{PartFacts, SpoolError, SpoolFault};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ struct Place {
 pub(super) async fn restore(task: &Task<'_>) -> Result<Done, Halt> {
     let payload: RestorePayload = task.payload()?;
     let opened = task.places.spool(task.spec()).await?;
-    check_marker(&payload, &opened)?;
+    opened.check_marker(payload.marker.as_deref())?;
     let facts: Vec<PartFacts> = payload.parts.iter().map(facts).collect::<Result<_, _>>()?;
     let (mut landing, place) = Landing::open::<Place>(task, payload.chunk, payload.generation).await?;
     let mut place = place.unwrap_or_default();
@@ -39,19 +40,6 @@ pub(super) async fn restore(task: &Task<'_>) -> Result<Done, Halt> {
     }
     let unneeded = facts.into_iter().map(|part| (opened.spool.clone(), part.name)).collect();
     Ok(Done { unneeded, ..done(&landing.seal().await?) })
-}
-
-/// A worker elsewhere never takes the absence of files for their loss.
-fn check_marker(payload: &RestorePayload, opened: &Opened) -> Result<(), Halt> {
-    let (seen, url) = (opened.spool.marker().to_string(), &opened.url);
-    match payload.marker.as_deref() {
-        Some(marker) if marker != seen => Err(Halt::Elsewhere {
-            reason: format!(
-                "this chunk lies in the spool with marker {marker}, but {url} here has {seen}; start this worker where that spool is, or without the kind restore"
-            ),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Writes what is left of a part. The inner error says that it is not there, or not whole.
@@ -91,10 +79,4 @@ async fn write_part(
             return Err(Halt::Stopped);
         }
     }
-}
-
-fn facts(part: &SpoolPart) -> Result<PartFacts, Halt> {
-    let value = serde_json::to_value(part).expect("facts are plain data");
-    serde_json::from_value(value)
-        .map_err(|error| Halt::permanent(format!("the facts of a part are of another version: {error}")))
 }

@@ -4,20 +4,31 @@ use super::{Done, Task, done, set_aside};
 use crate::halt::Halt;
 use capstan_endpoint::{ExtJson, Namespace, Occupancy, Scan, Sink, Source, Unit, UnitKind};
 use capstan_migration::{
-    FoundUnit, Pattern, ScanTime, Selection, SetAside, SurveyResult, UNITS_MAX, Verify, WriteMode,
+    self as migration, FoundUnit, Mode, Pattern, ScanTime, Selection, SetAside, SurveyResult, UNITS_MAX, Verify,
+    WriteMode,
 };
 use serde_json::value::to_raw_value;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 pub(super) async fn survey(task: &Task<'_>) -> Result<Done, Halt> {
     // A survey is a beginning: what an earlier run of that name had open may show what is not there any more.
     task.places.forget(task.session());
-    let (source, sink) = (task.source().await?, task.sink().await?);
-    let selection = Selection::of(task.spec())
+    let selection = task
+        .brief
+        .selection()
         .map_err(|faults| Halt::permanent(format!("the job's patterns are not understood: {faults:?}")))?;
-    let listing = source.units().await?;
     let mut survey = Survey { task, selection, result: SurveyResult::default() };
+    if task.spec().mode == Mode::RestoreOnly
+        && let Err(aside) = task.places.dump_of(task.spec()).await?
+    {
+        survey.result.refused.push(aside);
+        return Ok(done(&survey.result));
+    }
+    let (source, sink) = (task.source().await?, survey.sink().await?);
+    let listing = source.units().await?;
     survey.result.set_aside = set_aside(listing.set_aside);
-    survey.check_abilities(source.as_ref(), sink.as_ref());
+    survey.check_abilities(source.as_ref(), sink.as_deref());
     survey.check_include(&listing.units);
     let taken: Vec<Unit> = listing.units.into_iter().filter(|unit| survey.takes(unit)).collect();
     if taken.len() > UNITS_MAX {
@@ -27,7 +38,10 @@ pub(super) async fn survey(task: &Task<'_>) -> Result<Done, Halt> {
         return Ok(done(&survey.result));
     }
     for unit in taken {
-        survey.add(sink.as_ref(), unit).await?;
+        survey.add(sink.as_deref(), unit).await?;
+    }
+    if task.spec().mode == Mode::Verify {
+        survey.add_what_only_the_target_has().await?;
     }
     Ok(done(&survey.result))
 }
@@ -39,13 +53,30 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
+    /// The target, where the job writes to one, or would.
+    async fn sink(&self) -> Result<Option<Arc<dyn Sink>>, Halt> {
+        let spec = self.task.spec();
+        let wanted = match spec.mode {
+            Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly => true,
+            Mode::Simulate => !spec.to.is_empty(),
+            Mode::Verify => spec.repair,
+            Mode::DumpOnly => false,
+        };
+        if wanted { self.task.sink().await.map(Some) } else { Ok(None) }
+    }
+
     fn refuse(&mut self, what: impl Into<Box<str>>, reason: impl Into<Box<str>>) {
         self.result.refused.push(SetAside { what: what.into(), reason: reason.into() });
     }
 
-    fn check_abilities(&mut self, source: &dyn Source, sink: &dyn Sink) {
+    fn check_abilities(&mut self, source: &dyn Source, sink: Option<&dyn Sink>) {
         let spec = self.task.spec();
-        self.result.scan = match sink.abilities().scan {
+        if !spec.filters.is_empty() && !source.abilities().filters {
+            self.refuse(source.place(), "cannot choose documents by a filter; leave `filters` out");
+        }
+        let Some(sink) = sink else { return };
+        let abilities = sink.abilities();
+        self.result.scan = match abilities.scan {
             Scan::AfterUnit => ScanTime::AfterUnit,
             Scan::AfterJob => ScanTime::AfterJob,
             Scan::Never => ScanTime::Never,
@@ -54,20 +85,21 @@ impl Survey<'_> {
             let reason = "the target cannot be read back, so nothing will be verified".into();
             self.result.set_aside.push(SetAside { what: sink.place().into(), reason });
         }
-        if !spec.filters.is_empty() && !source.abilities().filters {
-            self.refuse(source.place(), "cannot choose documents by a filter; leave `filters` out");
-        }
-        if spec.write == WriteMode::Merge && !sink.abilities().write_by_id {
+        if spec.write == WriteMode::Merge && !abilities.write_by_id {
             self.refuse(
                 sink.place(),
                 "cannot merge documents by their _id; choose write mode fail-if-exists or overwrite",
             );
         }
+        if spec.repair && !abilities.mends {
+            self.refuse(sink.place(), "cannot put single documents right; leave `repair` out");
+        }
     }
 
     /// A name without a wildcard that nothing has is a slip of the pen.
     fn check_include(&mut self, units: &[Unit]) {
-        for text in &self.task.spec().include {
+        let only = &self.task.brief.only;
+        for text in if only.is_empty() { &self.task.spec().include } else { only } {
             let Ok(pattern) = Pattern::parse(text) else { continue };
             if units.iter().any(|unit| pattern.matches(&unit.namespace.to_string())) {
                 continue;
@@ -84,16 +116,15 @@ impl Survey<'_> {
         self.selection.takes(&named(&unit.namespace))
     }
 
-    async fn add(&mut self, sink: &dyn Sink, mut unit: Unit) -> Result<(), Halt> {
+    async fn add(&mut self, sink: Option<&dyn Sink>, mut unit: Unit) -> Result<(), Halt> {
         let source = named(&unit.namespace);
         if let Some(query) = self.selection.filter(&source) {
             let filter = ExtJson::parse(query);
             unit.filter = Some(filter.map_err(|error| Halt::permanent(format!("the filter of {source}: {error}")))?);
         }
         // A name that is none at the target is the job's to refuse, with all others of that sort.
-        if let Ok(target) = self.selection.target(&source)
-            && self.task.spec().write == WriteMode::FailIfExists
-        {
+        let protected = self.task.spec().mode != Mode::Verify && self.task.spec().write == WriteMode::FailIfExists;
+        if let (Ok(target), Some(sink), true) = (self.selection.target(&source), sink, protected) {
             let namespace = Namespace::new(&*target.database, &*target.collection);
             let written = Unit { namespace, filter: None, ..unit.clone() };
             if let Occupancy::Occupied { holds } = sink.occupancy(&written).await? {
@@ -113,8 +144,50 @@ impl Survey<'_> {
         });
         Ok(())
     }
+
+    /// Collections that only the target has, among those that the job would take under their names there.
+    async fn add_what_only_the_target_has(&mut self) -> Result<(), Halt> {
+        let expected: HashSet<_> =
+            self.result.units.iter().filter_map(|unit| self.selection.target(&unit.source).ok()).collect();
+        let target = self.task.places.target(self.task.session(), self.task.spec()).await?;
+        for unit in target.units().await?.units {
+            let name = named(&unit.namespace);
+            if expected.contains(&name) || !self.would_become(&name) {
+                continue;
+            }
+            let documents = match (unit.kind, unit.estimate.documents) {
+                (UnitKind::View, _) => 0,
+                (_, Some(documents)) if documents > 0 => documents,
+                _ => super::verify::count(self.task.desk, target.as_ref(), &unit, &self.task.split_target()).await?,
+            };
+            self.result.extra += documents;
+            let reason = format!("only at the target, with {documents} documents").into();
+            self.result.set_aside.push(SetAside { what: name.to_string().into(), reason });
+        }
+        Ok(())
+    }
+
+    /// Whether a collection of the source that the job takes could be called so at the target.
+    fn would_become(&self, target: &migration::Namespace) -> bool {
+        let is_source = |source: &migration::Namespace| {
+            self.selection.takes(source) && self.selection.target(source).as_ref() == Ok(target)
+        };
+        is_source(target)
+            || self.task.spec().renames.iter().any(|rename| {
+                let (Ok(from), Ok(to)) = (Pattern::parse(&rename.from), Pattern::parse(&rename.to)) else {
+                    return false;
+                };
+                let name = target.to_string();
+                let Some(captures) = to.captures(&name) else { return false };
+                // With fewer wildcards on the right, what the others matched cannot be told from the name.
+                let filled = rename.from.split('*').zip(captures.iter().copied().chain([""]));
+                let source: String = filled.flat_map(|(text, captured)| [text, captured]).collect();
+                from.wildcards() == captures.len()
+                    && migration::Namespace::parse(&source).is_some_and(|source| is_source(&source))
+            })
+    }
 }
 
-fn named(namespace: &Namespace) -> capstan_migration::Namespace {
-    capstan_migration::Namespace::new(namespace.database.as_str(), namespace.collection.as_str())
+fn named(namespace: &Namespace) -> migration::Namespace {
+    migration::Namespace::new(namespace.database.as_str(), namespace.collection.as_str())
 }

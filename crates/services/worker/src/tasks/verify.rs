@@ -1,58 +1,112 @@
-//! `verify`: compares both sides of a unit.
+//! `verify`: compares both sides of a unit, and puts the target right where the job says so.
 
+use super::mending::{Leased, Nothing};
 use super::{Done, Task, done, source_unit, target_unit};
 use crate::desk::Desk;
 use crate::halt::Halt;
 use capstan_coordination::Progress;
-use capstan_endpoint::compare::{CompareOptions, Comparison, Difference, Side, compare};
+use capstan_endpoint::compare::{
+    CompareOptions, CompareProgress, Comparison, Difference, DifferenceKind, MendOptions, Mending, OnProgress, Side,
+    compare, mend,
+};
+use capstan_endpoint::element::id_of;
 use capstan_endpoint::{Source, SplitTarget, Unit};
-use capstan_migration::{SetAside, Verdict, Verify, VerifyResult};
+use capstan_migration::{Mode, SetAside, Verdict, Verify, VerifyResult};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often it is told how far a comparison is.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn verify(task: &Task<'_>) -> Result<Done, Halt> {
     let brief = task.unit()?;
     let (read, written) = (source_unit(brief)?, target_unit(brief)?);
-    let expected = Side { source: task.source().await?, unit: read };
-    let scan = task.sink().await?.scan().await?;
-    let unit = scanned(scan.as_ref(), written).await?;
-    let found = Side { source: scan, unit };
-    let chunks = task.spec().chunks;
-    let split = SplitTarget { documents: chunks.documents, bytes: chunks.bytes, chunks_max: chunks.max };
-    let ranges = expected.source.split(&expected.unit, &split).await?.len().max(1) as u64;
-    let result = match task.spec().verify {
-        Verify::Hash => by_hash(task.desk, &expected, &found, split, ranges).await?,
-        Verify::Counts => by_counts(task.desk, &expected, &found, &split, ranges).await?,
+    let spec = task.spec();
+    let expected = Side { source: task.places.expected(task.session(), spec).await?, unit: read };
+    let mut found = found(task, &written).await?;
+    if found.is_none() && spec.repair && spec.mode == Mode::Verify {
+        make(task, &written).await?;
+        found = self::found(task, &written).await?;
+    }
+    // What is not listed has no documents.
+    let found = found.unwrap_or_else(|| Side { source: Arc::new(Nothing), unit: written });
+    let ranges = expected.source.split(&expected.unit, &task.split_target()).await?.len().max(1) as u64;
+    let result = match spec.verify {
+        Verify::Hash if spec.repair => mended(task, &expected, &found, ranges).await?,
+        Verify::Hash => by_hash(task, &expected, &found, ranges).await?,
+        Verify::Counts => by_counts(task, &expected, &found, ranges).await?,
         Verify::None => VerifyResult::default(),
     };
     Ok(done(&result))
 }
 
-/// The unit as the target lists it; as it was written, where it has no documents and so is not listed.
-async fn scanned(target: &dyn Source, written: Unit) -> Result<Unit, Halt> {
-    let listed = target.units().await?.units.into_iter().find(|unit| unit.namespace == written.namespace);
-    Ok(listed.unwrap_or(written))
+/// The unit as the target lists it, if it does.
+async fn found(task: &Task<'_>, written: &Unit) -> Result<Option<Side>, Halt> {
+    let scan = task.places.scan(task.session(), task.spec(), &written.namespace).await?;
+    // The listing may be older than what was written since.
+    let unit = scan.unit(&written.namespace).map(|unit| Unit { estimate: written.estimate, ..unit.clone() });
+    Ok(unit.map(|unit| Side { source: Arc::clone(&scan.source), unit }))
 }
 
-async fn by_hash(
+/// Makes a unit that the target lacks, with everything that defines it.
+async fn make(task: &Task<'_>, written: &Unit) -> Result<(), Halt> {
+    let sink = task.sink().await?;
+    let plan = capstan_endpoint::WritePlan { mode: capstan_endpoint::WriteMode::Merge, ..task.plan() };
+    task.desk.may_write()?;
+    sink.prepare(written, &plan).await?;
+    task.desk.may_write()?;
+    sink.finish_unit(written, &plan, &[]).await?;
+    Ok(())
+}
+
+async fn by_hash(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
+    let options = CompareOptions { split: task.split_target(), ..CompareOptions::default() };
+    let comparison =
+        telling(task.desk, |on_progress| async move { compare(expected, found, &options, on_progress).await }).await?;
+    prove_something(&comparison)?;
+    let Comparison { missing, extra, different, .. } = comparison;
+    let verdict = Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired: 0 };
+    Ok(VerifyResult { verdict, examples: comparison.differences.iter().map(|found| example(found, "")).collect() })
+}
+
+async fn mended(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
+    let compare = CompareOptions { split: task.split_target(), ..CompareOptions::default() };
+    let options = MendOptions { compare, delete_extra: task.spec().delete_extra, ..MendOptions::default() };
+    let mut mender = Leased { mender: task.sink().await?.mender(&found.unit).await?, desk: task.desk };
+    let mending = telling(task.desk, |on_progress| {
+        let mender = &mut mender;
+        async { mend(expected, found, mender, &options, on_progress).await }
+    })
+    .await?;
+    prove_something(&mending.after)?;
+    let Comparison { missing, extra, different, .. } = mending.before;
+    let repaired = mending.repaired();
+    let verdict = Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired };
+    Ok(VerifyResult { verdict, examples: examples(&mending) })
+}
+
+/// A side that changes while it is read proves nothing.
+fn prove_something(comparison: &Comparison) -> Result<(), Halt> {
+    let Comparison { missing, extra, different, counts_are_exact, .. } = comparison;
+    if !counts_are_exact && missing + extra + different == 0 {
+        return Err(Halt::transient("a side was changed while both were read, so nothing is proved"));
+    }
+    Ok(())
+}
+
+/// Runs a comparison, and tells how far it is.
+async fn telling<T, F: Future<Output = capstan_endpoint::Result<T>>>(
     desk: &Desk,
-    expected: &Side,
-    found: &Side,
-    split: SplitTarget,
-    ranges: u64,
-) -> Result<VerifyResult, Halt> {
-    let options = CompareOptions { split, ..CompareOptions::default() };
-    let progress = Arc::new(Mutex::new(Progress::default()));
+    run: impl FnOnce(OnProgress) -> F,
+) -> Result<T, Halt> {
+    let progress = Arc::new(Mutex::new(CompareProgress::default()));
     let seen = Arc::clone(&progress);
-    let on_progress: capstan_endpoint::compare::OnProgress = Arc::new(move |read| {
-        *seen.lock().unwrap_or_else(PoisonError::into_inner) =
-            Progress { documents: read.documents, bytes: read.bytes };
-    });
-    let comparing = compare(expected, found, &options, on_progress);
-    tokio::pin!(comparing);
-    let comparison = loop {
+    let running = run(Arc::new(move |read| *seen.lock().unwrap_or_else(PoisonError::into_inner) = read));
+    tokio::pin!(running);
+    loop {
         tokio::select! {
-            done = &mut comparing => break done?,
-            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => {
+            done = &mut running => return Ok(done?),
+            () = tokio::time::sleep(TELL_EVERY) => {
                 let read = *progress.lock().unwrap_or_else(PoisonError::into_inner);
                 // Both sides are read: half of it is how far the unit is.
                 desk.advance(Progress { documents: read.documents / 2, bytes: read.bytes / 2 });
@@ -61,42 +115,47 @@ async fn by_hash(
         if desk.is_stopping() {
             return Err(Halt::Stopped);
         }
-    };
-    let Comparison { missing, extra, different, counts_are_exact, differences, .. } = comparison;
-    if !counts_are_exact && missing + extra + different == 0 {
-        return Err(Halt::transient("a side was changed while both were read, so nothing is proved"));
     }
-    let verdict = Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired: 0 };
-    Ok(VerifyResult { verdict, examples: differences.iter().map(example).collect() })
 }
 
-fn example(difference: &Difference) -> SetAside {
+/// What is still wrong, with the reason where the target gave one, and then what was mended.
+fn examples(mending: &Mending) -> Vec<SetAside> {
+    let reason = |found: &Difference| {
+        let refused = mending
+            .refused
+            .iter()
+            .find(|letter| found.id.is_some() && id_of(&letter.document).map(|id| id.to_ext_json()) == found.id);
+        refused.map(|letter| format!("; not mended: {}", letter.reason)).unwrap_or_default()
+    };
+    let still = mending.after.differences.iter().map(|found| example(found, &reason(found)));
+    let repaired = mending.before.differences.iter().filter(|found| !mending.after.differences.contains(found));
+    still.chain(repaired.map(|found| example(found, "; mended"))).take(CompareOptions::default().listed_max).collect()
+}
+
+fn example(difference: &Difference, more: &str) -> SetAside {
     let what = difference.id.as_ref().or(difference.document.as_ref()).map_or("", String::as_str);
     let reason = match difference.kind {
-        capstan_endpoint::compare::DifferenceKind::Missing => "missing at the target",
-        capstan_endpoint::compare::DifferenceKind::Extra => "only at the target",
-        capstan_endpoint::compare::DifferenceKind::Different => "different at the target",
+        DifferenceKind::Missing => "missing at the target",
+        DifferenceKind::Extra => "only at the target",
+        DifferenceKind::Different => "different at the target",
     };
-    SetAside { what: what.into(), reason: reason.into() }
+    SetAside { what: what.into(), reason: format!("{reason}{more}").into() }
 }
 
-async fn by_counts(
-    desk: &Desk,
-    expected: &Side,
-    found: &Side,
-    split: &SplitTarget,
-    ranges: u64,
-) -> Result<VerifyResult, Halt> {
-    let (left, right) = (count(desk, expected, split).await?, count(desk, found, split).await?);
+async fn by_counts(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
+    let split = task.split_target();
+    let left = count(task.desk, expected.source.as_ref(), &expected.unit, &split).await?;
+    let right = count(task.desk, found.source.as_ref(), &found.unit, &split).await?;
     let (missing, extra) = (left.saturating_sub(right), right.saturating_sub(left));
     let verdict = Verdict { mode: Verify::Counts, ranges, missing, extra, different: 0, repaired: 0 };
     Ok(VerifyResult { verdict, examples: Vec::new() })
 }
 
-async fn count(desk: &Desk, side: &Side, split: &SplitTarget) -> Result<u64, Halt> {
+/// Reads a unit and counts its documents.
+pub(super) async fn count(desk: &Desk, source: &dyn Source, unit: &Unit, split: &SplitTarget) -> Result<u64, Halt> {
     let mut counted = Progress::default();
-    for chunk in side.source.split(&side.unit, split).await? {
-        let mut reader = side.source.read(&side.unit, &chunk.range, None).await?;
+    for chunk in source.split(unit, split).await? {
+        let mut reader = source.read(unit, &chunk.range, None).await?;
         while let Some(batch) = reader.next().await? {
             counted.documents += u64::from(batch.documents);
             counted.bytes += batch.bytes.len() as u64;

@@ -4,6 +4,8 @@
 
 mod gate;
 mod journeys;
+mod mendable;
 mod misfortunes;
+mod modes;
 mod picky;
 mod stage;

@@ -279,8 +279,11 @@ async fn documents_that_the_target_refuses_are_put_aside_counted_and_reported() 
         assert_eq!(files.len(), 1, "{mode}");
         let letters = fs::read_to_string(&files[0]).unwrap();
         let expected =
-            r#"{"collection":"shop.orders","reason":"not to my taste","document":{"_id":{"$numberInt":"77"}"#;
+            r#"{"collection":"shop.orders","reason":"not to my taste","_id":{"$numberInt":"77"},"document":{"_id":"#;
         assert!(letters.starts_with(expected) && letters.lines().count() == 1, "{mode}: {letters}");
+        let mut aside = report.by_unit.iter().flat_map(|unit| &unit.set_aside);
+        let listed = aside.find(|aside| *aside.what == *files[0].display().to_string());
+        assert!(listed.is_some_and(|aside| aside.reason.starts_with("1 documents")), "{mode}: {report:#?}");
         worker.dismiss().await;
     }
 }

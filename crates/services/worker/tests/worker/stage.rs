@@ -1,9 +1,11 @@
 //! A coordinator over a journal in a temporary folder, a generated dump, and what tests look at.
 
+use crate::mendable::Mendable;
 use async_trait::async_trait;
 use bson::doc;
 use capstan_coordination::{Acquire, Brief, Coordination, CoordinationError, Fault, Holding, Leased, News, Outcome};
 use capstan_coordinator::{Clock, Coordinator, Handle, Options as CoordinatorOptions, State, SystemClock};
+use capstan_endpoint::{Adapters, bson_frames};
 use capstan_ids::{Moment, Monotonic, WorkerId};
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions};
 use capstan_migration::{JobCommand, JobName, JobView, Report};
@@ -19,6 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Faults that were planted.
+pub struct Planted {
+    pub missing: u64,
+    pub different: u64,
+    pub extra: u64,
+    /// Without those of collections that only the target has.
+    pub extra_in_units: u64,
+}
 
 pub struct Stage {
     pub folder: tempfile::TempDir,
@@ -134,6 +145,11 @@ impl Stage {
         self.command(JobCommand::Submit { name: None, spec }).await
     }
 
+    pub async fn submit_as(&self, name: &JobName, spec: &str) -> JobName {
+        let spec = Box::new(toml::from_str(spec).unwrap());
+        self.command(JobCommand::Submit { name: Some(name.clone()), spec }).await
+    }
+
     pub async fn command(&self, command: JobCommand) -> JobName {
         self.line.handle().command_job(command).await.unwrap()
     }
@@ -148,6 +164,48 @@ impl Stage {
             spool_reserve: 0,
             ..Options::new(WorkerId::new(worker).unwrap())
         }
+    }
+
+    /// A worker that can put single documents of dumps right.
+    pub fn mending(&self, worker: &str) -> Options {
+        let adapters = Adapters::of_files().with(Arc::new(Mendable));
+        Options { adapters, ..self.options(worker) }
+    }
+
+    /// The generated dump once more, as `to`.
+    pub fn copy_dump(&self) {
+        fs::create_dir_all(self.path("to/shop")).unwrap();
+        for (name, bytes) in self.files("from") {
+            fs::write(self.path("to").join(name), bytes).unwrap();
+        }
+    }
+
+    /// A copy as `to` with a fault of each sort in it: documents missing, too much, changed, with fields in another
+    /// order and of another type, a collection too much and one that is not there.
+    pub fn spoiled_copy(&self) -> Planted {
+        self.copy_dump();
+        let bytes = fs::read(self.path("from/shop/orders.bson")).unwrap();
+        let mut documents: Vec<_> = bson_frames::walk(&bytes).map(<[u8]>::to_vec).collect();
+        let read = |document: &[u8]| bson::deserialize_from_slice::<bson::Document>(document).unwrap();
+        let write = |document: &bson::Document| bson::serialize_to_vec(document).unwrap();
+        let (order, kind) = (read(&documents[10]), read(&documents[11]));
+        documents[10] = write(&doc! { "text": order.get_str("text").unwrap(), "_id": order.get_i32("_id").unwrap() });
+        documents[11] = write(&doc! { "_id": 11_i64, "text": kind.get_str("text").unwrap() });
+        documents[12] = write(&doc! { "_id": 12, "text": "changed" });
+        documents.remove(500);
+        documents.extend((0..3).map(|n| write(&doc! { "_id": 1_000_000 + n })));
+        fs::write(self.path("to/shop/orders.bson"), documents.concat()).unwrap();
+        fs::remove_file(self.path("to/shop/users.bson")).unwrap();
+        fs::write(self.path("to/shop/more.bson"), write(&doc! { "_id": 1 }).repeat(2)).unwrap();
+        // An `_id` of another type is another document: one missing, one too much.
+        Planted { missing: 12, different: 2, extra: 6, extra_in_units: 4 }
+    }
+
+    /// The documents of a file, in the order of their bytes.
+    pub fn sorted(&self, dump: &str, file: &str) -> Vec<Vec<u8>> {
+        let mut documents: Vec<_> = bson_frames::walk(&self.files(dump)[file]).map(<[u8]>::to_vec).collect();
+        documents.sort_unstable();
+        documents
     }
 
     pub fn employ(&self, options: Options) -> Employed {
