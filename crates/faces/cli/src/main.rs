@@ -9,6 +9,7 @@ mod endpoints;
 mod failure;
 mod home;
 mod input;
+mod journals;
 mod migration;
 mod output;
 mod render;

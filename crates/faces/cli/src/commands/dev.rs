@@ -47,7 +47,7 @@ pub fn run(options: DevOptions) -> Result<(), Failure> {
         let data_dir = options.data_dir.clone().map_or_else(state_folder, Ok)?;
         let addresses = Addresses { http: options.http, grpc: options.grpc, advertise: None };
         let mut home = Home::open(&data_dir, &addresses, options.slots).await?;
-        server::announce(&home.station)?;
+        server::announce(home.station.http, home.station.grpc)?;
         tokio::select! {
             ended = home.station.ended() => server::told(ended),
             () = stop.cancelled() => home.close().await,

@@ -21,7 +21,8 @@ pub fn read(file: &Path) -> Result<Spec, Failure> {
     }
     // What toml says of an error quotes the line, and a line may hold a password.
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map(|span| text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count() + 1);
+        let line =
+            error.span().map(|span| text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count() + 1);
         let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         at(format!("{line}{}", error.message()))
     })

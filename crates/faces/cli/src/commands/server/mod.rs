@@ -6,9 +6,11 @@ mod signals;
 pub use self::settings::ServerOptions;
 use self::settings::Settings;
 use crate::failure::Failure;
-use crate::station::{Addresses, Station};
+use crate::station::{Addresses, SharedStation, Station};
 use capstan_coordinator::EndError;
+use capstan_worker::Secrets;
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -56,8 +58,12 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
     let stop = signals::listen()?;
     let addresses =
         Addresses { http: settings.http.to_string(), grpc: settings.grpc.to_string(), advertise: settings.advertise };
+    let secrets = Secrets { folder: Some(crate::secrets::folder(&settings.data_dir)) };
+    if let Some(store) = settings.journal.store(&secrets)? {
+        return share(SharedStation::start(store, &addresses).await?, stop).await;
+    }
     let mut station = Station::start(&settings.data_dir, &addresses).await?;
-    announce(&station)?;
+    announce(station.http, station.grpc)?;
 
     let ended = tokio::select! {
         ended = station.ended() => {
@@ -66,6 +72,18 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
         }
         () = stop.cancelled() => station.stop().await,
     };
+    tracing::info!("stopped");
+    told(ended)
+}
+
+/// Serves as one of several, until it is told to stop or its journal is damaged.
+async fn share(mut station: SharedStation, stop: CancellationToken) -> Result<(), Failure> {
+    announce(station.http, station.grpc)?;
+    let ended = tokio::select! {
+        why = station.ended() => Err(EndError::Broken(why)),
+        () = stop.cancelled() => Ok(()),
+    };
+    station.stop().await;
     tracing::info!("stopped");
     told(ended)
 }
@@ -83,10 +101,10 @@ pub fn told(ended: Result<(), EndError>) -> Result<(), Failure> {
 }
 
 /// The one line on stdout: scripts read the ports from it.
-pub fn announce(station: &Station) -> Result<(), Failure> {
+pub fn announce(http: SocketAddr, grpc: SocketAddr) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening http={} grpc={}", station.http, station.grpc)?;
+    writeln!(stdout, "listening http={http} grpc={grpc}")?;
     stdout.flush()?;
-    tracing::info!(http = %station.http, grpc = %station.grpc, "serving");
+    tracing::info!(%http, %grpc, "serving");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! How a server is set up: defaults, then the file, then the environment, then what was typed.
 
 use crate::failure::Failure;
+use crate::journals::Place;
 use clap::Args;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 When it is ready it prints one line: listening http=HOST:PORT grpc=HOST:PORT. gRPC is answered on both ports. Settings
 may also come from the [server] table of a file, or from the environment as CAPSTAN__SERVER__HTTP and so on; what is
-typed wins. It ends with 20 where the journal failed, and with 21 where another server leads the journal.")]
+typed wins. Several servers on one postgres:// or cassandra:// journal elect one that leads; the others pass requests on
+to it, and one of them takes over when it is gone. It ends with 20 where the journal failed, and with 21 where another server leads the journal.")]
 pub struct ServerOptions {
     /// Where everything that must survive is kept
     #[arg(long, value_name = "DIR")]
@@ -34,7 +36,9 @@ pub struct ServerOptions {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     advertise: Option<String>,
-    /// Where the journal is: embedded keeps it in the data directory [default: embedded]
+    /// Where the journal is: embedded keeps it in the data directory; postgres://USER@HOST/DATABASE?schema=NAME and
+    /// cassandra://HOST,HOST/KEYSPACE?log=NAME are shared by several servers, one of which leads. A password goes as
+    /// secret:NAME into its place, or by the environment [default: embedded]
     #[arg(long, value_name = "JOURNAL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<String>,
@@ -66,6 +70,7 @@ pub struct Settings {
     pub log_json: bool,
     /// What others are told to ask; where it listens, where nothing is said.
     pub advertise: Option<String>,
+    pub journal: Place,
 }
 
 /// The `[server]` table with its defaults.
@@ -129,10 +134,10 @@ impl Table {
         if self.data_dir.is_none() {
             faults.push("a server needs --data-dir DIR: where everything that must survive is kept".to_owned());
         }
-        if self.journal != "embedded" {
-            let found = self.journal.split(':').next().unwrap_or_default();
-            faults.push(format!("--journal must be embedded, found {found}: …; this version has no other journal"));
-        }
+        let journal = Place::parse(&self.journal).unwrap_or_else(|fault| {
+            faults.push(fault);
+            Place::Embedded
+        });
         for (name, address) in [("--http", self.http), ("--grpc", self.grpc)] {
             if !is_loopback(address.ip()) && !self.allow_remote_without_authentication {
                 faults.push(format!(
@@ -151,6 +156,7 @@ impl Table {
                 log: self.log,
                 log_json: self.log_json,
                 advertise: self.advertise,
+                journal,
             }),
             _ => Err(Failure::Usage(faults.join("\n       "))),
         }
@@ -222,7 +228,7 @@ mod tests {
     fn all_faults_are_told_together() {
         let message = fault(ServerOptions {
             data_dir: None,
-            journal: Some("postgres://me:secret@db/x".into()),
+            journal: Some("mysql://me:secret@db/x".into()),
             advertise: Some("ftp://x".into()),
             ..typed()
         });

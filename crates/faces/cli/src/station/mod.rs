@@ -1,5 +1,9 @@
 //! A whole server inside this process: journal, coordinator, REST and gRPC on loopback or elsewhere.
 
+mod shared;
+
+pub use shared::SharedStation;
+
 use crate::failure::Failure;
 use anyhow::Context as _;
 use capstan_api::ServerInfo;
