@@ -74,7 +74,7 @@ impl Server {
         format!(
             "SET search_path = {schema}; SET statement_timeout = {millis}; \
              SET idle_in_transaction_session_timeout = {millis}; SET default_transaction_isolation = 'read committed'; \
-             SET client_min_messages = warning; SET bytea_output = hex; SET jit = off; {durable}",
+             SET client_min_messages = warning; SET jit = off; {durable}",
             schema = self.address.schema,
             durable = if self.always_durable { durable } else { "" },
         )
@@ -112,25 +112,37 @@ impl Line {
 
     /// The rows of a statement, which is prepared when it is first asked.
     pub fn query(&mut self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
-        self.call(self.timeout, async |open| {
-            let statement = open.prepared(sql).await?;
-            open.client.query(&statement, values).await
-        })
+        self.query_of(0, sql, values)
     }
 
-    /// Like [`Line::query`], for a statement with `bytes` of values: how many rows it changed.
+    /// Like [`Line::query`], where the rows have about so many bytes.
+    pub fn query_of(&mut self, bytes: usize, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+        self.run(bytes, sql, async |client, statement| client.query(&statement, values).await)
+    }
+
+    /// How many rows a statement with so many bytes of values changed.
     pub fn execute(&mut self, bytes: usize, sql: &'static str, values: Values<'_>) -> Result<u64, Fault> {
+        self.run(bytes, sql, async |client, statement| client.execute(&statement, values).await)
+    }
+
+    /// Runs a prepared statement that moves so many bytes, in the time that takes.
+    fn run<T: Send>(
+        &mut self,
+        bytes: usize,
+        sql: &'static str,
+        act: impl AsyncFnOnce(&Client, Statement) -> Result<T, tokio_postgres::Error> + Send,
+    ) -> Result<T, Fault> {
         let (usual, within) = (self.server.timeout, self.within(bytes));
         self.call(within, async |open| {
             let statement = open.prepared(sql).await?;
-            if within <= usual {
-                return open.client.execute(&statement, values).await;
+            if bytes < BYTES_PER_TIMEOUT {
+                return act(&open.client, statement).await;
             }
             // The database, too, must give it the longer time.
             open.client.batch_execute(&allow(within)).await?;
-            let changed = open.client.execute(&statement, values).await;
+            let result = act(&open.client, statement).await;
             open.client.batch_execute(&allow(usual)).await?;
-            changed
+            result
         })
     }
 
@@ -140,7 +152,7 @@ impl Line {
     }
 
     fn within(&self, bytes: usize) -> Duration {
-        self.timeout * u32::try_from(1 + bytes / BYTES_PER_TIMEOUT).expect("what is sent is far below 4 GiB")
+        self.timeout * u32::try_from(1 + bytes / BYTES_PER_TIMEOUT).expect("what is sent is far below 2^32 times that")
     }
 
     fn call<T: Send>(

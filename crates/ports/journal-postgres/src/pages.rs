@@ -9,26 +9,39 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_postgres::Row;
 
-/// A page ends with the commit that brings it to so many bytes, or with so many commits.
+/// A page has at most so many bytes and 2,000 commits; a larger commit is a page of its own.
 const PAGE_BYTES: i64 = 4 << 20;
+
 macro_rules! page {
-    ($columns:literal, $table:literal, $which:literal) => {
+    ($last:literal, $table:literal, $which:literal) => {
         concat!(
             "SELECT position, epoch, at, events, bytes, checksum, ",
-            $columns,
-            " FROM (SELECT *, \
-             sum(octet_length(bytes)) OVER (ORDER BY position) - octet_length(bytes) AS before \
-             FROM (SELECT * FROM ",
+            $last,
+            " FROM (SELECT *, sum(octet_length(bytes)) OVER (ORDER BY position) AS weight FROM (SELECT * FROM ",
             $table,
             " WHERE position >= $1 AND position < $2 ",
             $which,
-            " ORDER BY position LIMIT 2000) picked) weighed WHERE before < $3::bigint ORDER BY position"
+            " ORDER BY position LIMIT 2000) picked) weighed WHERE weight <= $3::bigint ORDER BY position"
+        )
+    };
+}
+
+macro_rules! weigh {
+    ($table:literal, $which:literal) => {
+        concat!(
+            "SELECT octet_length(bytes)::bigint FROM ",
+            $table,
+            " WHERE position >= $1 AND position < $2 ",
+            $which,
+            " ORDER BY position LIMIT 1"
         )
     };
 }
 
 const LOG: &str = page!("follows", "commits", "");
+const LOG_NEXT: &str = weigh!("commits", "");
 const ARCHIVE: &str = page!("position", "archive", "AND stream = $4");
+const ARCHIVE_NEXT: &str = weigh!("archive", "AND stream = $3");
 
 /// A line that readers share.
 pub(crate) type Shared = Arc<Mutex<Line>>;
@@ -67,18 +80,39 @@ impl Pages {
         let place = &self.place;
         let table = if self.stream.is_some() { "archive" } else { "commits" };
         let recorded = decode(&row, self.identity, &mut self.names, &|| table_of(place, table))?;
-        self.at = recorded.position.plus(1);
+        self.at = recorded.position.plus(recorded.commit.events());
         Ok(Some((recorded, Position::new(unsigned(row.get(6))))))
     }
 
     fn turn(&mut self) -> Result<(), JournalError> {
-        let (at, until) = (number(self.at.get()), number(self.until.get()));
         let mut line = locked(&self.line);
-        let rows = match &self.stream {
-            None => line.query(LOG, &[&at, &until, &PAGE_BYTES]),
-            Some(stream) => line.query(ARCHIVE, &[&at, &until, &PAGE_BYTES, stream]),
+        let fetched = match self.fetch(&mut line, PAGE_BYTES) {
+            // There is none, or it is larger than a page: then it gets the time that it takes.
+            Ok(rows) if rows.is_empty() => self.weigh(&mut line).and_then(|weight| match weight {
+                Some(weight) => self.fetch(&mut line, weight.max(PAGE_BYTES)),
+                None => Ok(rows),
+            }),
+            fetched => fetched,
         };
-        self.page = rows.map_err(|fault: Fault| fault.told("read", &self.place))?.into();
+        self.page = fetched.map_err(|fault| fault.told("read", &self.place))?.into();
         Ok(())
+    }
+
+    fn fetch(&self, line: &mut Line, weight: i64) -> Result<Vec<Row>, Fault> {
+        let (at, until) = (number(self.at.get()), number(self.until.get()));
+        let bytes = usize::try_from(weight).expect("a row has less than 1 GiB");
+        match &self.stream {
+            None => line.query_of(bytes, LOG, &[&at, &until, &weight]),
+            Some(stream) => line.query_of(bytes, ARCHIVE, &[&at, &until, &weight, stream]),
+        }
+    }
+
+    fn weigh(&self, line: &mut Line) -> Result<Option<i64>, Fault> {
+        let (at, until) = (number(self.at.get()), number(self.until.get()));
+        let next = match &self.stream {
+            None => line.query(LOG_NEXT, &[&at, &until]),
+            Some(stream) => line.query(ARCHIVE_NEXT, &[&at, &until, stream]),
+        };
+        Ok(next?.first().map(|row| row.get(0)))
     }
 }

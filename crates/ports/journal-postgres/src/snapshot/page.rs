@@ -1,10 +1,13 @@
 //! Rows of a snapshot in pages: (length u32, row) one after the other, each page's sum begun with the one before it.
 
+use crate::fault::Fault;
+use crate::line::Line;
 use crate::pages::{Shared, locked};
 use crate::row::{damaged, table_of};
 use capstan_ids::Position;
 use capstan_journal::JournalError;
 use std::collections::VecDeque;
+use tokio_postgres::Row;
 
 /// A page is full with so many bytes; a larger row is a page of its own.
 pub(crate) const PAGE_BYTES: usize = 256 << 10;
@@ -12,8 +15,11 @@ pub(crate) const PAGE_BYTES: usize = 256 << 10;
 const READ_BYTES: i64 = 4 << 20;
 
 const READ: &str = "SELECT number, bytes, checksum FROM (SELECT *, \
-    sum(octet_length(bytes)) OVER (ORDER BY number) - octet_length(bytes) AS before FROM (SELECT * FROM snapshot_pages \
-    WHERE snapshot = $1 AND number >= $2 ORDER BY number LIMIT 64) picked) weighed WHERE before < $3::bigint ORDER BY number";
+    sum(octet_length(bytes)) OVER (ORDER BY number) AS weight FROM (SELECT * FROM snapshot_pages \
+    WHERE snapshot = $1 AND number >= $2 ORDER BY number LIMIT 64) picked) weighed \
+    WHERE weight <= $3::bigint ORDER BY number";
+
+const WEIGH: &str = "SELECT octet_length(bytes)::bigint FROM snapshot_pages WHERE snapshot = $1 AND number = $2";
 
 /// A page that is being filled.
 #[derive(Default)]
@@ -68,7 +74,7 @@ pub(crate) struct Pages {
     line: Shared,
     identity: i64,
     contents: Contents,
-    ready: VecDeque<tokio_postgres::Row>,
+    ready: VecDeque<Row>,
     page: Vec<u8>,
     /// How much of the page was given.
     taken: usize,
@@ -103,8 +109,7 @@ impl Pages {
         if self.ready.is_empty() {
             let mut line = locked(&self.line);
             let place = line.server.place.clone();
-            let pages = line.query(READ, &[&self.contents.snapshot, &self.number, &READ_BYTES]);
-            self.ready = pages.map_err(|fault| fault.told("read a snapshot", &place))?.into();
+            self.ready = self.fetch(&mut line).map_err(|fault| fault.told("read a snapshot", &place))?.into();
         }
         let page = self.ready.pop_front().filter(|page| page.get::<_, i64>(0) == self.number);
         let Some(page) = page else { return Err(self.damaged("a page is missing")) };
@@ -117,6 +122,18 @@ impl Pages {
         self.chain = checksum;
         self.number += 1;
         Ok(())
+    }
+
+    fn fetch(&self, line: &mut Line) -> Result<Vec<Row>, Fault> {
+        let snapshot = &self.contents.snapshot;
+        let rows = line.query(READ, &[snapshot, &self.number, &READ_BYTES])?;
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+        // It is missing, or a large row's: then it gets the time that it takes.
+        let weight: i64 = line.query(WEIGH, &[snapshot, &self.number])?.first().map_or(READ_BYTES, |row| row.get(0));
+        let bytes = usize::try_from(weight).expect("a row has less than 1 GiB");
+        line.query_of(bytes, READ, &[snapshot, &self.number, &weight.max(READ_BYTES)])
     }
 
     fn end(&self) -> Result<Option<Vec<u8>>, JournalError> {
