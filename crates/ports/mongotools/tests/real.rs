@@ -14,7 +14,7 @@ use capstan_endpoint::compare::{CompareOptions, Side, compare};
 use capstan_endpoint::conformance::{SinkMaker, fixtures, sink_conforms, source_conforms};
 use capstan_endpoint::{Adapter, Namespace, PartKey, Sink, Source, SplitTarget, Unit, WriteMode, WritePlan};
 use capstan_mongodb::MongoAdapter;
-use capstan_mongotools::{Tool, ToolsAdapter, ToolsOptions, Unusable, check};
+use capstan_mongotools::{ToolsAdapter, ToolsOptions, Unusable, check};
 
 use live::{Apart, Live, live};
 
