@@ -15,6 +15,11 @@
 //! Leaves a lock behind between two statements, decides by a clock of the database's, or needs more of it than tables:
 //! no functions, triggers or extensions.
 //!
+//! # Measured
+//! PostgreSQL 15.18 on loopback, synchronous, its defaults, one writer, events of 200 bytes, on two cores that other
+//! builds kept busy (load 4 to 6): 502 commits a second of one event (231 to 1,238 in seven runs of 4 s), 601 of 100
+//! (244 to 2,910), 334 of 1,000 (132 to 718). `examples/postgres_append_rate.rs` measures again.
+//!
 //! docs/journal-postgres.md says what it needs, how it is sized, and what happens when it is away.
 //!
 //! ```no_run
