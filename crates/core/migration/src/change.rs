@@ -125,15 +125,25 @@ impl Unit {
         let plan = (!self.head.planned).then_some(Stage::Plan(id));
         let index = (!self.head.finished).then_some(Stage::Index(id));
         let verify = self.head.verdict.is_none().then_some(Stage::Verify(id));
-        let chunks = (0..).zip(&self.chunks).filter(|(_, chunk)| chunk.landed.is_none()).map(move |(chunk, known)| {
-            let generation = known.generation;
-            match (mode, &known.dumped) {
-                (Mode::Direct | Mode::RestoreOnly, _) => Stage::Copy { unit: id, chunk },
-                (_, None) => Stage::Dump { unit: id, chunk, generation },
-                (_, Some(_)) => Stage::Restore { unit: id, chunk, generation },
-            }
-        });
+        let chunks = (0..self.chunks.len() as u32).filter_map(move |chunk| self.open_stage(mode, chunk));
         plan.into_iter().chain(chunks).chain(index).chain(verify)
+    }
+}
+
+impl Unit {
+    /// What is to be done with a chunk next, if anything is.
+    pub(crate) fn open_stage(&self, mode: Mode, chunk: u32) -> Option<Stage> {
+        let (unit, known) = (self.head.id, self.chunks.get(chunk as usize)?);
+        let generation = known.generation;
+        match mode {
+            _ if known.landed.is_some() => None,
+            Mode::Direct | Mode::RestoreOnly => Some(Stage::Copy { unit, chunk }),
+            Mode::DumpAndRestore | Mode::DumpOnly if known.dumped.is_none() => {
+                Some(Stage::Dump { unit, chunk, generation })
+            }
+            Mode::DumpAndRestore => Some(Stage::Restore { unit, chunk, generation }),
+            Mode::DumpOnly | Mode::Simulate | Mode::Verify => None,
+        }
     }
 }
 

@@ -38,6 +38,7 @@
 
 #![warn(missing_docs)]
 
+mod adaptive;
 mod address;
 mod apply;
 mod brief;
@@ -66,6 +67,7 @@ mod submit;
 mod validate;
 mod view;
 
+pub use adaptive::{ADAPT_EVERY_MS, Controller, Sample};
 pub use address::hides_a_password;
 pub use brief::{Brief, BriefText, RateShare, Sharing, UnitBrief};
 pub use command::{Context, Decision, JobCommand, Stamp};

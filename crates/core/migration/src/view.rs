@@ -1,6 +1,7 @@
 //! Jobs as people look at them: everything is derived at the look.
 
 use crate::facts::{Figures, SetAside, SpoolPart, Verdict};
+use crate::item::Stage;
 use crate::name::{JobName, Namespace, UnitId};
 use crate::phase::Phase;
 use crate::spec::{Mode, Priority, Rates, Spec};
@@ -131,6 +132,22 @@ impl Jobs {
     /// One job.
     pub fn job(&self, name: &JobName) -> Option<JobView> {
         self.jobs.get(name).map(Job::view)
+    }
+
+    /// Whether there is such a job.
+    pub fn job_is_known(&self, name: &JobName) -> bool {
+        self.jobs.contains_key(name)
+    }
+
+    /// What a unit is called at the source.
+    pub fn source_of(&self, job: &JobName, unit: UnitId) -> Option<&Namespace> {
+        self.jobs.get(job)?.unit(unit).map(|unit| &unit.head.source)
+    }
+
+    /// What is to be done with a chunk next; none where it has arrived, or is not known.
+    pub fn open_stage(&self, job: &JobName, unit: UnitId, chunk: u32) -> Option<Stage> {
+        let job = self.jobs.get(job)?;
+        job.unit(unit)?.open_stage(job.head.spec.mode, chunk)
     }
 
     /// All jobs, by name.

@@ -73,3 +73,43 @@ impl Counts {
         }
     }
 }
+
+/// Kept items by lane and state, from which the counts of each kind are summed when somebody looks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tallies(Vec<[u64; 9]>);
+
+impl Tallies {
+    pub fn enter(&mut self, item: &Item) {
+        let lane = item.lane as usize;
+        if self.0.len() <= lane {
+            self.0.resize(lane + 1, [0; 9]);
+        }
+        self.0[lane][item.state as usize] += 1;
+    }
+
+    pub fn leave(&mut self, item: &Item) {
+        self.0[item.lane as usize][item.state as usize] -= 1;
+    }
+
+    pub fn shift(&mut self, lane: u32, from: ItemState, to: ItemState) {
+        if from != to {
+            let tally = &mut self.0[lane as usize];
+            tally[from as usize] -= 1;
+            tally[to as usize] += 1;
+        }
+    }
+
+    /// Adds those of a lane to the counts of its kind.
+    pub fn add_to(&self, lane: u32, states: &mut [u64; 9]) {
+        for (sum, count) in states.iter_mut().zip(self.0.get(lane as usize).into_iter().flatten()) {
+            *sum += count;
+        }
+    }
+
+    /// Whether both hold the same, whatever lanes they know without items.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let lanes = self.0.len().max(other.0.len());
+        let at = |tallies: &Self, lane: usize| tallies.0.get(lane).copied().unwrap_or_default();
+        (0..lanes).all(|lane| at(self, lane) == at(other, lane))
+    }
+}

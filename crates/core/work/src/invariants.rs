@@ -1,6 +1,6 @@
 //! The promises as a check that units, properties, the simulator and debug builds all call.
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Tallies};
 use crate::item::ItemState;
 use crate::session::Session;
 use crate::state::{Alarm, Due, WorkState};
@@ -67,6 +67,11 @@ impl Session {
         let mut counts: Counts = self.forgotten.clone();
         for (_, item) in self.items.iter() {
             counts.enter(item);
+        }
+        let mut tallies = Tallies::default();
+        self.items.iter().for_each(|(_, item)| tallies.enter(item));
+        if !tallies.same_as(&self.tallies) {
+            return self.broken("W6", format!("tallied {:?}, recounted {tallies:?}", self.tallies));
         }
         if counts != self.counts {
             return self.broken("W6", format!("counted {:?}, recounted {counts:?}", self.counts));

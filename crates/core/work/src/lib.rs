@@ -85,4 +85,4 @@ pub use rejection::Rejection;
 pub use session::SessionState;
 pub use snapshot::{RestoreError, SessionRestore};
 pub use state::{Context, Stamp, WorkState};
-pub use view::{ItemView, LimitView, SessionView, WorkerView};
+pub use view::{ItemView, KindView, LimitView, SessionView, WorkerView};

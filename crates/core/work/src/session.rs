@@ -1,6 +1,6 @@
 //! One session: its items, queues, groups, limits and counts.
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Tallies};
 use crate::groups::Groups;
 use crate::item::{Item, ItemState, Lease};
 use crate::items::Items;
@@ -79,6 +79,8 @@ pub(crate) struct Session {
     pub limits: Limits,
     pub groups: Groups,
     pub counts: Counts,
+    /// Kept items by lane and state.
+    pub tallies: Tallies,
     /// What completed items that are no longer kept add to the counts.
     pub forgotten: Counts,
     pub workers: HashMap<WorkerId, WorkerRecord>,
@@ -118,6 +120,7 @@ impl Session {
             limits: Limits::default(),
             groups: Groups::default(),
             counts: Counts::default(),
+            tallies: Tallies::default(),
             forgotten: Counts::default(),
             workers: HashMap::new(),
             leased: HashSet::new(),
@@ -145,9 +148,11 @@ impl Session {
             self.counts.leave(item);
             let outcome = change(item);
             self.counts.enter(item);
+            self.tallies.shift(item.lane, was, item.state);
             return outcome;
         }
         let outcome = change(item);
+        self.tallies.shift(item.lane, was, item.state);
         // What is expected of an item is packed in its body: it is read only where it changes what is counted.
         if item.state.has_plain_totals() {
             self.counts.shift(was, item.state, before, item.progress());

@@ -181,6 +181,7 @@ impl SessionRestore<'_> {
         self.session.check_row(&item).map_err(bad)?;
         self.session.link(number, &item);
         self.session.counts.enter(&item);
+        self.session.tallies.enter(&item);
         self.place(number, &mut item);
         self.session.items.put(number, item);
         Ok(())

@@ -151,6 +151,11 @@ impl WorkState {
         (!item.state.is_final()).then_some(item.priority)
     }
 
+    /// How many live leases of a session are stuck.
+    pub fn stuck_leases(&self, session: &SessionName) -> u64 {
+        self.live_session(session).map_or(0, |session| session.stuck)
+    }
+
     /// How many live leases of a session count against a name.
     pub fn leases_under(&self, session: &SessionName, name: &LimitName) -> u32 {
         self.live_session(session).and_then(|session| session.limits.find(name)).map_or(0, |limit| limit.live)

@@ -8,7 +8,8 @@ use crate::policy::{LimitValue, Policy};
 use crate::progress::Progress;
 use crate::session::{Mode, Session, SessionState};
 use crate::state::WorkState;
-use capstan_ids::{ItemId, LimitName, SessionName, Token, WallTime, WorkerId};
+use capstan_ids::{ItemId, Kind, LimitName, SessionName, Token, WallTime, WorkerId};
+use std::collections::BTreeMap;
 
 /// An item as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +98,21 @@ pub struct LimitView {
     pub ready: u64,
 }
 
+/// Items of one kind by state, but those that are no longer kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindView {
+    /// Which kind.
+    pub kind: Kind,
+    states: [u64; 9],
+}
+
+impl KindView {
+    /// How many of it are in a state.
+    pub fn of(&self, state: ItemState) -> u64 {
+        self.states[state as usize]
+    }
+}
+
 /// A worker in a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerView {
@@ -149,6 +165,35 @@ impl WorkState {
     pub fn items_from<'a>(&'a self, session: &SessionName, from: u64) -> Option<impl Iterator<Item = ItemView> + 'a> {
         let session = self.live_session(session)?;
         Some(session.items.iter_from(from).map(|(number, _)| session.item_view(number)))
+    }
+
+    /// Items of a session by kind and state. Takes time in proportion to the kinds and limits in use, not to the items.
+    pub fn kinds(&self, session: &SessionName) -> Vec<KindView> {
+        let Some(session) = self.live_session(session) else { return Vec::new() };
+        let mut kinds: BTreeMap<Kind, [u64; 9]> = BTreeMap::new();
+        for (place, lane) in session.lanes.iter() {
+            session.tallies.add_to(place, kinds.entry(lane.kind.clone()).or_default());
+        }
+        kinds.into_iter().map(|(kind, states)| KindView { kind, states }).collect()
+    }
+
+    /// Items of a session that are leased now. Takes time in proportion to them alone.
+    pub fn leased_items(&self, session: &SessionName) -> Vec<ItemId> {
+        let Some(session) = self.live_session(session) else { return Vec::new() };
+        let mut leased: Vec<u64> = session.leased.iter().copied().collect();
+        leased.sort_unstable();
+        let id = |number| ItemId::new(session.item(number).body.id()).expect("bodies hold valid ids");
+        leased.into_iter().map(id).collect()
+    }
+
+    /// Items of a session that have failed. Looks at every item, unless there is none of them.
+    pub fn failed_items(&self, session: &SessionName) -> Vec<ItemId> {
+        let Some(session) = self.live_session(session) else { return Vec::new() };
+        if session.counts.of(ItemState::Failed) == 0 {
+            return Vec::new();
+        }
+        let failed = session.items.iter().filter(|(_, item)| item.state == ItemState::Failed);
+        failed.map(|(_, item)| ItemId::new(item.body.id()).expect("bodies hold valid ids")).collect()
     }
 
     /// The workers of one session or of all.

@@ -227,6 +227,7 @@ impl Applying<'_> {
             let Some(number) = self.session.completed.pop_front() else { return };
             if let Some(item) = self.session.items.remove(number) {
                 self.session.forgotten.enter(&item);
+                self.session.tallies.leave(&item);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Sessions pausing, ending and going, and items leaving before their time.
 
 use super::{Applying, Due, Ghost, ItemId, ItemState, LimitName, Mode, Token};
-use crate::counts::Counts;
+use crate::counts::{Counts, Tallies};
 use crate::groups::Groups;
 use capstan_ids::Millis;
 
@@ -88,6 +88,7 @@ impl Applying<'_> {
         self.adopt_children(number);
         if let Some(item) = self.session.items.remove(number) {
             self.session.counts.leave(&item);
+            self.session.tallies.leave(&item);
         }
         if state == ItemState::Completed {
             self.session.completed.retain(|n| *n != number);
@@ -129,6 +130,7 @@ impl Applying<'_> {
         self.session.lanes.clear_queues();
         self.session.groups = Groups::default();
         self.session.counts = Counts::default();
+        self.session.tallies = Tallies::default();
         self.session.forgotten = Counts::default();
         self.session.completed.clear();
         self.session.started = None;

@@ -30,6 +30,7 @@ impl Applying<'_> {
             timed: false,
         };
         self.session.counts.enter(&item);
+        self.session.tallies.enter(&item);
         let number = self.session.items.push(item);
         self.requeue(number);
     }
@@ -51,6 +52,7 @@ impl Applying<'_> {
             timed: described.not_before.is_some(),
         };
         self.session.counts.enter(&item);
+        self.session.tallies.enter(&item);
         let number = self.session.items.push(item);
         let waits: Vec<u32> = described
             .waits_for

@@ -5,9 +5,12 @@
 
 mod answers;
 mod hand_clock;
+mod job_ways;
 mod jobs;
 mod journal_says_no;
 mod lives;
+mod pauses;
+mod played;
 mod scripted;
 mod snapshots;
 mod stage;
