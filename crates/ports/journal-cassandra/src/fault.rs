@@ -63,9 +63,10 @@ fn not_attempted(error: &RequestAttemptError, operation: &'static str, place: &s
 fn denied(kind: &DbError, message: &str, operation: &'static str, place: &str) -> JournalError {
     match kind {
         DbError::Unauthorized => {
-            let right = message.split_once(" has no ").and_then(|(_, rest)| rest.split_once(" permission"));
-            let right = right.map_or("SELECT, MODIFY, CREATE", |(right, _)| right);
-            unfit(place, format!("{message}; GRANT {right} ON KEYSPACE of the journal to that role"))
+            let grant = grant(message);
+            let grant =
+                grant.as_deref().unwrap_or("GRANT SELECT, MODIFY and CREATE ON the journal's KEYSPACE to that role");
+            unfit(place, format!("{message}; {grant}"))
         }
         DbError::AuthenticationError => unfit(place, format!("{message}; give the user's right name and password")),
         DbError::Unavailable { required, alive, .. } => away(
@@ -83,6 +84,20 @@ fn denied(kind: &DbError, message: &str, operation: &'static str, place: &str) -
         }
         other => store(place, operation, format!("{other}: {message}")),
     }
+}
+
+/// What gives the right that `User ada has no MODIFY permission on <table k.t> or any of its parents` lacks.
+fn grant(message: &str) -> Option<String> {
+    let (role, rest) = message.strip_prefix("User ")?.split_once(" has no ")?;
+    let (right, rest) = rest.split_once(" permission on <")?;
+    let (resource, _) = rest.split_once('>')?;
+    let keyspace = |name: &str| format!("KEYSPACE {name}");
+    let on = match resource.split(' ').collect::<Vec<_>>()[..] {
+        ["table", table] => keyspace(table.split_once('.')?.0),
+        ["keyspace", name] | ["all", "tables", "in", name] => keyspace(name),
+        _ => "ALL KEYSPACES".to_owned(),
+    };
+    Some(format!("GRANT {right} ON {on} TO {role}"))
 }
 
 pub(crate) fn away(place: &str, kind: io::ErrorKind, text: String) -> JournalError {
@@ -108,15 +123,18 @@ mod tests {
 
     #[test]
     fn a_missing_right_is_named_with_the_grant_that_gives_it() {
-        let error = told(
-            DbError::Unauthorized,
-            "User ada has no MODIFY permission on <table capstan.log> or any of its parents",
-        );
-
-        assert!(
-            matches!(&error, JournalError::Unfit { what, .. } if what.contains("GRANT MODIFY ON KEYSPACE")),
-            "{error}"
-        );
+        for (right, resource, expected) in [
+            ("MODIFY", "table capstan.commits", "GRANT MODIFY ON KEYSPACE capstan TO ada"),
+            ("CREATE", "all tables in capstan", "GRANT CREATE ON KEYSPACE capstan TO ada"),
+            ("CREATE", "keyspace capstan", "GRANT CREATE ON KEYSPACE capstan TO ada"),
+            ("CREATE", "all keyspaces", "GRANT CREATE ON ALL KEYSPACES TO ada"),
+        ] {
+            let message = format!("User ada has no {right} permission on <{resource}> or any of its parents");
+            let error = told(DbError::Unauthorized, &message);
+            assert!(matches!(&error, JournalError::Unfit { what, .. } if what.ends_with(expected)), "{error}");
+        }
+        let error = told(DbError::Unauthorized, "no");
+        assert!(matches!(&error, JournalError::Unfit { what, .. } if what.contains("GRANT SELECT, MODIFY")), "{error}");
     }
 
     #[test]

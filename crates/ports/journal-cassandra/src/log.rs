@@ -70,11 +70,9 @@ impl Log {
     /// Joins the log, or begins it. `agreement` is what all its servers agree about.
     pub async fn join(store: Arc<Store>, options: CassandraOptions, agreement: &str) -> Result<Self, JournalError> {
         type Row = (Option<i64>, Option<i64>, Option<String>);
-        let mut row: Option<Row> = store.row(&JOIN, (&store.log,)).await?;
-        if row.is_none() {
-            store.applied(&BEGIN, (&store.log, agreement)).await?;
-            row = store.row(&JOIN, (&store.log,)).await?;
-        }
+        // Also where the log is there: a server that may not write should say so now, and not when it leads.
+        store.applied(&BEGIN, (&store.log, agreement)).await?;
+        let row: Option<Row> = store.row(&JOIN, (&store.log,)).await?;
         let found = row.as_ref().and_then(|(_, _, agreement)| agreement.clone()).unwrap_or_default();
         if found != agreement {
             let what = format!("its other servers use consistency {found}, this one {agreement}; give all the same");

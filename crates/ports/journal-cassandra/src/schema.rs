@@ -47,6 +47,8 @@ const MIGRATIONS: [&[&str]; VERSION as usize] = [&[
 /// Longer than any migration takes; a server that died while it held the lock is waited for as long.
 const LOCK_SECONDS: i32 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(90);
+/// How long a node may take to know what it lists.
+const SETTLED_MAX: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const VERSION_READ: Query = Query {
@@ -92,8 +94,14 @@ pub(crate) async fn ensure(store: &Store, address: &Address) -> Result<u32, Jour
         }
     };
     let copies = fitness::check_keyspace(address, kept.0, &kept.1)?;
-    let used = store.session().use_keyspace(keyspace, false).await;
-    used.map_err(|error| fault::store(&store.place, "use the keyspace", error.to_string()))?;
+    let began = Instant::now();
+    // A node lists a keyspace a moment before it knows it, where another server makes it right now.
+    while let Err(error) = store.session().use_keyspace(keyspace, false).await {
+        if began.elapsed() > SETTLED_MAX {
+            return Err(fault::store(&store.place, "use the keyspace", error.to_string()));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     if current(store, keyspace).await? < VERSION {
         migrate(store, keyspace).await?;
     }
