@@ -77,6 +77,19 @@ pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovere
     Ok(recovered)
 }
 
+/// Whether the store is away for a moment: that says nothing of what it holds.
+fn may_pass(error: &JournalError) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, TimedOut};
+    match error {
+        JournalError::Away { .. } => true,
+        JournalError::Store { source, .. } => matches!(
+            source.kind(),
+            TimedOut | ConnectionReset | ConnectionAborted | ConnectionRefused | NotConnected | BrokenPipe
+        ),
+        _ => false,
+    }
+}
+
 /// The newest snapshot that can be read and that the log goes on from.
 fn choose<'a>(
     stream: &StreamName,
@@ -151,6 +164,7 @@ impl Reading {
                         reading.facts.rows += rows;
                         reading.covered.insert(stream, info.position);
                     }
+                    Err(RecoveryError::Journal(error)) if may_pass(&error) => return Err(error.into()),
                     Err(error) => {
                         // An older one, and the events since then, make the same state.
                         tracing::warn!(%stream, position = %info.position, %error, "snapshot passed over");
