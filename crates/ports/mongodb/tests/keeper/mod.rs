@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
@@ -122,11 +123,14 @@ impl Held {
         let mut errors = Vec::new();
         for (index, document) in (0i32..).zip(documents) {
             let document = document.as_document().unwrap();
-            if held.contains_key(&key(document)) {
-                errors.push(doc! { "index": index, "code": 11_000, "errmsg": "E11000 duplicate key" });
-                self.write_errors.push(11_000);
-            } else {
-                held.insert(key(document), document.clone());
+            match held.entry(key(document)) {
+                Entry::Occupied(_) => {
+                    errors.push(doc! { "index": index, "code": 11_000, "errmsg": "E11000 duplicate key" });
+                    self.write_errors.push(11_000);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(document.clone());
+                }
             }
         }
         if errors.is_empty() {
