@@ -79,7 +79,9 @@ pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovere
 
 /// Whether the store is away for a moment: that says nothing of what it holds.
 fn may_pass(error: &JournalError) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, TimedOut};
+    use std::io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, TimedOut,
+    };
     match error {
         JournalError::Away { .. } => true,
         JournalError::Store { source, .. } => matches!(
