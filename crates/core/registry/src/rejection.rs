@@ -52,6 +52,9 @@ pub enum Rejection {
         /// What all pipelines together may have.
         limits: Resources,
     },
+    /// The rules are not those that whoever asked had seen.
+    #[error("the limits have been changed since they were read; read them again, and decide anew")]
+    RulesDiffer,
     /// No such reservation.
     #[error("pipeline {0} has no reservation; it was released, has run out, or never was")]
     ReservationUnknown(PipelineId),

@@ -48,11 +48,16 @@ pub struct RulesChange {
     pub stale_counts_as_failed: Option<bool>,
     /// See [`Rules::keep_ended`].
     pub keep_ended: Option<Millis>,
+    /// Only while the rules are these: of two who change them at once, one is told so.
+    pub only_if: Option<Rules>,
 }
 
 impl RulesChange {
     /// The rules after this change; refused whole if any part of it is out of range.
     pub(crate) fn applied_to(&self, rules: &Rules) -> Result<Rules, Rejection> {
+        if self.only_if.as_ref().is_some_and(|expected| expected != rules) {
+            return Err(Rejection::RulesDiffer);
+        }
         let mut changed = rules.clone();
         if let Some(percent) = self.cpu_percent_max {
             changed.limits.cpu = Resources::cpu_limit(percent)?;

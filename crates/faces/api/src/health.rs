@@ -97,6 +97,9 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
     if let Ok(Ok(work)) = tokio::time::timeout(PATIENCE, work_figures(&api.handle)).await {
         work.write(&mut text);
     }
+    if let Ok(Ok(system)) = tokio::time::timeout(PATIENCE, api.handle.read(|state| state.registry.system())).await {
+        metrics::write_registry(&mut text, &system);
+    }
     let metrics: &Metrics = &api.metrics;
     metrics.write(&mut text);
     let mut response = Response::new(Body::from(text));

@@ -5,6 +5,7 @@
 
 use axum::http::{Method, StatusCode};
 use capstan_coordinator::{Role, Status};
+use capstan_registry::SystemView;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,6 +133,13 @@ pub fn write_status(text: &mut String, status: &Status) {
         ("capstan_journal_written_bytes_total", "Bytes of events made durable since the start.", &status.bytes),
         ("capstan_journal_snapshots_total", "Snapshots finished since the start.", &status.snapshots),
         ("capstan_journal_snapshots_failed_total", "Snapshots that failed since the start.", &status.snapshots_failed),
+        ("coordinator_registrations_total", "Pipelines registered since the start.", &status.registrations),
+        (
+            "coordinator_unregistrations_total",
+            "Pipelines taken out since the start, by whoever asked or by time.",
+            &status.unregistrations,
+        ),
+        ("coordinator_status_updates_total", "Status events of pipelines since the start.", &status.status_updates),
     ];
     for (name, help, counter) in counters {
         describe(text, name, "counter", help);
@@ -172,6 +180,32 @@ impl WorkFigures {
         for (state, count) in &self.sessions {
             line(text, format_args!("capstan_work_sessions{{state=\"{state}\"}} {count}"));
         }
+    }
+}
+
+/// All pipelines together, under the names that the seed gives them.
+pub fn write_registry(text: &mut String, system: &SystemView) {
+    describe(text, "coordinator_pipelines_total", "gauge", "Pipelines by what they last said they are doing.");
+    for (status, count) in system.by_status {
+        line(text, format_args!("coordinator_pipelines_total{{status=\"{status}\"}} {count}"));
+    }
+    let room = &system.availability;
+    let gauges = [
+        ("coordinator_health", "0 idle, 1 healthy, 2 degraded, 3 critical.", system.health as u8 as f64),
+        ("coordinator_pipelines_failed", "Pipelines that count as failed in the health.", system.failed as f64),
+        ("coordinator_pipelines_stale", "Pipelines that are silent for too long.", system.stale as f64),
+        ("coordinator_cpu_percent_total", "CPU that all pipelines use, in percent.", system.used.cpu.as_percent()),
+        ("coordinator_memory_mb_total", "Memory that all pipelines use, in MB.", system.used.memory_mb as f64),
+        ("coordinator_cpu_percent_claimed", "CPU that is used or reserved, in percent.", room.claimed.cpu.as_percent()),
+        ("coordinator_memory_mb_claimed", "Memory that is used or reserved, in MB.", room.claimed.memory_mb as f64),
+        ("coordinator_cpu_percent_max", "CPU that may be claimed, in percent.", room.limits.cpu.as_percent()),
+        ("coordinator_memory_mb_max", "Memory that may be claimed, in MB.", room.limits.memory_mb as f64),
+        ("coordinator_reservations", "Reservations that are held.", system.reservations as f64),
+        ("coordinator_reservations_waiting", "Reservations that wait for room.", room.waiting as f64),
+    ];
+    for (name, help, value) in gauges {
+        describe(text, name, "gauge", help);
+        line(text, format_args!("{name} {value}"));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::health;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
-use crate::v1::{self, items, jobs, leases, limits, sessions, watch};
+use crate::v1::{self, history, items, jobs, leases, limits, pipelines, sessions, system, watch};
 use axum::Router;
 use axum::extract::{FromRef, Request};
 use axum::response::{IntoResponse, Response};
@@ -105,6 +105,25 @@ pub(crate) fn v1_routes() -> Vec<Route> {
         ("/api/v1/jobs/{job}/priorities", get(jobs::priorities).put(jobs::set_priority)),
         ("/api/v1/jobs/{job}/report", get(jobs::report)),
         ("/api/v1/jobs/{job}/dead-letters", get(jobs::dead_letters)),
+        ("/api/v1/pipelines", get(pipelines::list).post(pipelines::register)),
+        ("/api/v1/pipelines:heartbeat", post(pipelines::heartbeats)),
+        ("/api/v1/pipelines:watch", get(history::watch)),
+        ("/api/v1/pipelines/{pipeline}", get(pipelines::get).delete(pipelines::unregister)),
+        ("/api/v1/pipelines/{pipeline}/status", put(pipelines::update_status)),
+        ("/api/v1/pipelines/{pipeline}/usage", put(pipelines::report_usage)),
+        ("/api/v1/pipelines/{pipeline}/heartbeat", post(pipelines::heartbeat)),
+        (
+            "/api/v1/pipelines/{pipeline}/reservation",
+            get(pipelines::reservation).put(pipelines::reserve).delete(pipelines::release),
+        ),
+        ("/api/v1/pipelines/{pipeline}/history", get(history::of_one)),
+        ("/api/v1/audit", get(history::audit)),
+        ("/api/v1/registry", get(history::as_it_was)),
+        ("/api/v1/system", get(system::get)),
+        ("/api/v1/system/availability", get(system::availability)),
+        ("/api/v1/system/limits", get(system::limits).patch(system::change_limits)),
+        ("/api/v1/system/queue", get(system::queue)),
+        ("/api/v1/scale", get(system::scale)),
         ("/api/v1/acquire", post(leases::acquire_anywhere)),
         ("/api/v1/workers", get(sessions::all_workers)),
         ("/api/v1/limits", get(limits::list_shared)),

@@ -255,6 +255,7 @@ impl Owner {
             streams: &mut self.streams,
             commit: &mut self.commit,
             touched: Vec::new(),
+            status: &self.status,
         };
         (&mut self.state, writing)
     }

@@ -1,6 +1,7 @@
 //! Everything the owner owns, and how events of it are written.
 
 use crate::jobs;
+use crate::status::Status;
 use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
 use capstan_journal::Commit;
@@ -41,6 +42,7 @@ pub(crate) struct Writing<'a> {
     pub commit: &'a mut Commit,
     /// Sessions of jobs that something happened to.
     pub touched: Vec<SessionName>,
+    pub status: &'a Status,
 }
 
 impl Writing<'_> {
@@ -56,6 +58,7 @@ impl Writing<'_> {
     }
 
     pub fn registry(&mut self, event: &capstan_registry::Event) {
+        self.status.count_pipeline(event);
         self.commit.push(&self.streams.registry, |buffer| event.encode(buffer));
         self.context.next = self.context.next.plus(1);
     }

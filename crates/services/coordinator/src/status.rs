@@ -29,6 +29,12 @@ pub struct Status {
     pub snapshots: AtomicU64,
     /// Snapshots that failed since the start.
     pub snapshots_failed: AtomicU64,
+    /// Pipelines registered since the start.
+    pub registrations: AtomicU64,
+    /// Pipelines taken out since the start, by whoever asked or by time.
+    pub unregistrations: AtomicU64,
+    /// Status events of pipelines since the start.
+    pub status_updates: AtomicU64,
 }
 
 /// What a server may do.
@@ -113,6 +119,18 @@ impl Status {
             Role::Standby => Failure::NotLeader { leader: None },
             Role::Starting | Role::Leader | Role::Stopping => Failure::Stopped,
         }
+    }
+
+    /// Counts what happened to pipelines.
+    pub(crate) fn count_pipeline(&self, event: &capstan_registry::Event) {
+        use capstan_registry::Event;
+        let counter = match event {
+            Event::PipelineRegistered { .. } => &self.registrations,
+            Event::PipelineUnregistered { .. } => &self.unregistrations,
+            Event::PipelineStatusUpdated { .. } => &self.status_updates,
+            _ => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn set_waiting(&self, waiters: u64) {

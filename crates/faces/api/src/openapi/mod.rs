@@ -6,6 +6,7 @@
 mod console;
 mod jobs;
 mod operation;
+mod registry;
 mod schemas;
 mod v1;
 mod work;
@@ -36,6 +37,8 @@ pub fn openapi() -> String {
             { "name": "leases", "description": "Asking for work, keeping it, ending it." },
             { "name": "limits", "description": "How many leases may live at once." },
             { "name": "jobs", "description": "Migrations: moving collections from one endpoint to another." },
+            { "name": "pipelines", "description": "What is running: registering, reporting, asking for room." },
+            { "name": "system", "description": "All pipelines together: health, room, limits, what happened." },
             { "name": "watching", "description": "What happens, as it happens." },
             { "name": "console", "description": "The console's contract, as clients written for it expect it." },
             { "name": "server", "description": "Health, figures, and this description." },

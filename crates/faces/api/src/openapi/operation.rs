@@ -186,6 +186,10 @@ fn path_parameter(name: &str) -> (Value, &'static str) {
             json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
             "The limit's name, percent-encoded: a kind, `global`, or any name that items carry.",
         ),
+        "pipeline" => (
+            json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
+            "The pipeline's id, percent-encoded: a `/` in it is `%2F`.",
+        ),
         "job" => (json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,46}$" }), "The job's name."),
         "unit" => (json!({ "type": "string" }), "The unit's id, or its `db.coll` at the source, percent-encoded."),
         "code" => (json!({ "type": "string" }), "The error's code."),

@@ -2,7 +2,7 @@
 
 use super::operation::Operation;
 use super::operation::Shape::{Inline, Of, PageOf, Text};
-use super::{jobs, work};
+use super::{jobs, registry, work};
 use crate::codes::{
     Code, GATE_UNKNOWN, GROUP_COMPLETE, GROUP_CYCLE, ITEM_STATE, ITEM_TWICE, ITEM_UNKNOWN, LIMIT_REACHED,
     REQUEST_MALFORMED, REQUEST_MEDIA_TYPE, REQUEST_MISSING_FIELD, REQUEST_PARAMETER, REQUEST_TOO_LARGE,
@@ -30,6 +30,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(work::operations());
     all.extend(limits());
     all.extend(jobs::operations());
+    all.extend(registry::operations());
     all.extend(server());
     all
 }

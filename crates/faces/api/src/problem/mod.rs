@@ -3,6 +3,7 @@
 mod class;
 mod door;
 mod failure;
+mod history;
 mod job;
 mod json;
 mod pipeline;

@@ -27,6 +27,7 @@ impl From<Rejection> for Problem {
             Rejection::LargerThanLimits { limits, .. } => Self::new(&codes::PIPELINE_TOO_LARGE, detail)
                 .with("limit_cpu_percent", limits.cpu.as_percent().to_string())
                 .with("limit_memory_mb", limits.memory_mb),
+            Rejection::RulesDiffer => Self::new(&codes::LIMITS_CHANGED, detail),
             Rejection::ReservationUnknown(id) => {
                 Self::new(&codes::RESERVATION_UNKNOWN, detail).with("pipeline", id.as_str())
             }

@@ -3,12 +3,15 @@
 //! An item lies at `/sessions/{session}/items/{id}` with its id percent-encoded. What a path cannot carry goes into the
 //! query: `/items?id=…` is the item, and `POST /items/{act}?id=…` acts on it.
 
+pub mod history;
 pub mod items;
 pub mod jobs;
 pub mod leases;
 pub mod limits;
 pub mod page;
+pub mod pipelines;
 pub mod sessions;
+pub mod system;
 pub mod watch;
 
 use crate::answer;

@@ -88,15 +88,20 @@ async fn follow(
         };
         Some((Ok::<_, Infallible>(Bytes::from(text)), goes_on.then_some((watch, api))))
     });
-    let mut response = Response::new(Body::from_stream(events));
+    Ok(streamed(Body::from_stream(events)))
+}
+
+/// A body of server-sent events.
+pub(super) fn streamed(events: Body) -> Response<Body> {
+    let mut response = Response::new(events);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// From the position in the query, or after the last one a reconnecting client has seen, or from now on.
-fn beginning(query: Option<&str>, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+pub(super) fn beginning(query: Option<&str>, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let parameters = Parameters::read(query, &["from"])?;
     if let Some(seen) = headers.get("last-event-id") {
         let text = seen.to_str().unwrap_or("bytes that are not text");
@@ -149,7 +154,7 @@ async fn next(watch: &mut Watch, api: &Api, text: &mut String) -> bool {
 }
 
 /// Says why the stream ends: an event named `problem` with a problem body.
-fn last_word(problem: Problem, text: &mut String) -> bool {
+pub(super) fn last_word(problem: Problem, text: &mut String) -> bool {
     let body = serde_json::to_string(&problem).expect("a problem holds only text and numbers");
     text.push_str(&format!("event: problem\ndata: {body}\n\n"));
     false

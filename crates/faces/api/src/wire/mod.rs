@@ -3,12 +3,15 @@
 //! Requests are read straight into checked names, refuse fields they do not know, and are lowered to commands.
 //! Answers borrow from what the coordinator gave.
 
+pub mod fact;
 pub mod grant;
 pub mod item;
 pub mod job;
 pub mod lease;
 mod object;
+pub mod pipeline;
 pub mod policy;
+pub mod room;
 pub mod session;
 pub mod time;
 

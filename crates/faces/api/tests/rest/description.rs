@@ -28,6 +28,7 @@ async fn every_operation_in_the_document_is_there() {
             .replace("{id}", "a")
             .replace("{limit}", "dump")
             .replace("{job}", "shop")
+            .replace("{pipeline}", "p1")
             .replace("{unit}", "shop.orders")
             .replace("{code}", "item.unknown");
         for method in methods.as_object().unwrap().keys() {

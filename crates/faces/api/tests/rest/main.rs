@@ -5,11 +5,14 @@
 mod contract;
 mod defects;
 mod description;
+mod histories;
 mod hostile;
 mod ids;
 mod jobs;
 mod leases;
+mod pipelines;
 mod problems;
+mod room;
 mod serving;
 mod sessions;
 mod steering;
