@@ -2,14 +2,15 @@
 //!
 //! A job moves collections from one endpoint to another. It is a session of leased items: one `survey` lists what there
 //! is, one `plan` a unit cuts it into chunks, each chunk is dumped and then restored (or copied directly), `index` makes a
-//! unit complete, `finish` the whole, and `verify` compares both sides. [`Jobs::decide`] answers people's commands,
+//! unit complete, `finish` the whole, and `verify` compares both sides; which of these there are, its mode says, and
+//! docs/jobs.md says it for people. [`Jobs::decide`] answers people's commands,
 //! [`Jobs::completed`] says what follows when an item is done, [`Jobs::apply`] makes an event so.
 //!
 //! # Promises
 //! - M1 Nothing is restored that was not dumped: restored documents and dead letters together are the dumped ones.
 //! - M2 Nothing is counted twice: whatever is repeated makes no event, and totals equal a recount at every moment.
 //! - M3 A repeated completion has the same successors as the first.
-//! - M4 Progress is 100 % when, and only when, every chunk of every unit is restored.
+//! - M4 Progress is 100 % when, and only when, every unit is as far as the mode brings it: mostly, restored.
 //! - M5 A chunk's parts are kept until its restore is recorded; a chunk whose parts were missed is dumped again under a
 //!   new generation, and what was known of the old one is forgotten.
 //! - M6 No two units have one target.

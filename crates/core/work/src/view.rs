@@ -177,6 +177,20 @@ impl WorkState {
         kinds.into_iter().map(|(kind, states)| KindView { kind, states }).collect()
     }
 
+    /// How far the leased items of a kind have got together. Takes time in proportion to them alone.
+    pub fn leased_progress(&self, session: &SessionName, kind: &Kind) -> Progress {
+        let mut sum = Progress::NONE;
+        let Some(session) = self.live_session(session) else { return sum };
+        let items = session.leased.iter().map(|number| session.item(*number));
+        items.filter(|item| session.lanes.at(item.lane).kind == *kind).for_each(|item| sum += item.progress());
+        sum
+    }
+
+    /// Attempts of a session that failed, as far as its workers are remembered.
+    pub fn failed_attempts(&self, session: &SessionName) -> u64 {
+        self.live_session(session).map_or(0, |session| session.workers.values().map(|record| record.failed).sum())
+    }
+
     /// Items of a session that are leased now. Takes time in proportion to them alone.
     pub fn leased_items(&self, session: &SessionName) -> Vec<ItemId> {
         let Some(session) = self.live_session(session) else { return Vec::new() };

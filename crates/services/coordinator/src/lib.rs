@@ -16,6 +16,7 @@
 //! Knows what moves: it has heard of neither MongoDB nor HTTP. Never guesses after a failed flush.
 
 mod acquiring;
+mod adapting;
 mod briefing;
 mod clock;
 mod cluster;

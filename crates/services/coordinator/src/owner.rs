@@ -190,6 +190,8 @@ impl Owner {
         let room = self.room();
         if room.is_ok() {
             self.pass_time(now);
+            let (state, mut writing) = self.writing(now);
+            state.adapt(&mut writing);
         }
         let mut taken = 0;
         let mut message = first;

@@ -1,7 +1,7 @@
 //! Everything the owner owns, and how events of it are written.
 
+use crate::adapting::Adapting;
 use crate::jobs;
-use crate::status::Status;
 use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
 use capstan_journal::Commit;
@@ -18,6 +18,7 @@ pub struct State {
     pub jobs: Jobs,
     /// What is running, and whether there is room.
     pub registry: Registry,
+    pub(crate) adapting: Adapting,
 }
 
 /// An event of any core.
@@ -42,7 +43,6 @@ pub(crate) struct Writing<'a> {
     pub commit: &'a mut Commit,
     /// Sessions of jobs that something happened to.
     pub touched: Vec<SessionName>,
-    pub status: &'a Status,
 }
 
 impl Writing<'_> {
@@ -58,7 +58,6 @@ impl Writing<'_> {
     }
 
     pub fn registry(&mut self, event: &capstan_registry::Event) {
-        self.status.count_pipeline(event);
         self.commit.push(&self.streams.registry, |buffer| event.encode(buffer));
         self.context.next = self.context.next.plus(1);
     }

@@ -1,8 +1,8 @@
 //! Jobs that go on while something of them fails, is added, or is changed.
 
 use crate::played::*;
-use capstan_coordinator::Failure;
-use capstan_ids::ItemId;
+use capstan_coordinator::{Failure, State};
+use capstan_ids::{ItemId, Kind, Millis, WallTime};
 use capstan_migration::{End, JobCommand};
 use capstan_work::Grant;
 
@@ -81,7 +81,7 @@ async fn a_priority_given_while_it_runs_holds_for_what_is_queued_and_for_what_co
 /// What a brief says of how fast its item may go: documents and bytes a second.
 async fn share(played: &Played, grant: &Grant) -> (Option<f64>, Option<f64>) {
     let (session, item) = (grant.session.clone(), ItemId::new(grant.body.id()).unwrap());
-    let look = move |state: &capstan_coordinator::State| state.brief(&session, &item, 0).unwrap().text;
+    let look = move |state: &State| state.brief(&session, &item, 0).unwrap().text;
     let text = played.server.handle.read(look).await.unwrap();
     let brief: capstan_migration::BriefText = serde_json::from_str(&text).unwrap();
     (brief.share.documents, brief.share.bytes)
@@ -112,5 +112,89 @@ async fn running_items_share_the_jobs_rates_and_changed_ones_hold_at_once() {
     let restore = played.take().await.unwrap();
     assert_eq!(restore.body.unpack().kind.as_str(), "restore");
     assert_eq!(share(&played, &restore).await, (None, Some(1_000.0)), "what is written has a rate of its own");
+    played.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_adaptive_pool_finds_its_size_until_somebody_sets_it() {
+    let spec = r#"{"from": "dump:a", "to": "kv://shop", "pools": {"plan": 20, "dump": 20, "adaptive": true}, "retry": {"backoff_ms": 0}}"#;
+    let played = Played::begin(spec).await;
+    let size = async |after: u64| {
+        played.server.pass(Millis::secs(after)).await;
+        let look = |state: &State| state.job_status(&name(), WallTime(0)).unwrap();
+        let status = played.server.handle.read(look).await.unwrap();
+        status.pools.iter().find(|pool| pool.kind.as_str() == "dump").unwrap().size
+    };
+    let units: Vec<String> = (0..9).map(|unit| format!("c{unit}")).collect();
+    let units: Vec<&str> = units.iter().map(String::as_str).collect();
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &units))).await.unwrap();
+    for _ in &units {
+        let plan = played.take().await.unwrap();
+        played.server.handle.submit(done(&plan, &result("plan", &[]))).await.unwrap();
+    }
+    assert_eq!(size(6).await, Some(4), "it begins small");
+    let mut held = Vec::new();
+    while let Some(grant) = played.take().await {
+        held.push(grant);
+    }
+    assert_eq!(held.len(), 4);
+
+    assert_eq!(size(6).await, Some(4), "the first look is at work that has only begun");
+    assert_eq!(size(6).await, Some(6), "it is full: more is tried");
+    let failed = fails(&held.pop().unwrap(), false);
+    played.server.handle.submit(failed).await.unwrap();
+    assert_eq!(size(6).await, Some(3), "what fails or throttles halves it");
+
+    let set = JobCommand::SetPool { job: name(), kind: Kind::new("dump").unwrap(), size: Some(7) };
+    played.ask(set).await.unwrap();
+    assert_eq!(size(6).await, Some(7), "whoever sets a pool has the last word");
+    played.server.handle.read(|state| state.check().unwrap()).await.unwrap();
+    played.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_pool_that_grows_gives_more_work_and_one_that_shrinks_kills_nothing() {
+    let spec = r#"{"from": "dump:a", "to": "kv://shop", "pools": {"plan": 20, "dump": 2, "restore": 20}}"#;
+    let played = Played::begin(spec).await;
+    let units = ["a", "b", "c", "d", "e"];
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &units))).await.unwrap();
+    for _ in units {
+        let plan = played.take().await.unwrap();
+        played.server.handle.submit(done(&plan, &result("plan", &[]))).await.unwrap();
+    }
+    let set = |size| JobCommand::SetPool { job: name(), kind: Kind::new("dump").unwrap(), size };
+    let mut held = Vec::new();
+    for (size, running) in [(None, 2), (Some(4), 4), (Some(1), 4)] {
+        if size.is_some() {
+            played.ask(set(size)).await.unwrap();
+        }
+        while let Some(grant) = played.take().await {
+            held.push(grant);
+        }
+        assert_eq!(held.len(), running, "at {size:?}");
+    }
+    for wrong in [0, 4_097] {
+        let refused = played.ask(set(Some(wrong))).await;
+        assert!(matches!(refused, Err(Failure::JobRejected(_))), "{refused:?}");
+    }
+    // Asking for the job that exists returns it unchanged, whatever pools the asker would have given it.
+    let again = JobCommand::Submit {
+        name: Some(name()),
+        spec: Box::new(serde_json::from_str(&spec.replace("\"dump\": 2", "\"dump\": 9")).unwrap()),
+    };
+    played.ask(again).await.unwrap();
+    assert!(played.take().await.is_none(), "only setting a pool changes it");
+    // They finish at their own pace, and only then does another start.
+    for left in (0..4).rev() {
+        let grant = held.pop().unwrap();
+        played.server.handle.submit(done(&grant, &result("dump", &[]))).await.unwrap();
+        let mut dumps = 0;
+        while let Some(next) = played.take().await {
+            dumps += usize::from(next.body.unpack().kind.as_str() == "dump");
+        }
+        assert_eq!(dumps, usize::from(left == 0), "{left} still run");
+    }
     played.server.stop().await;
 }
