@@ -28,6 +28,15 @@ impl Machine {
         })
     }
 
+    /// A sentence that says when and on what something was measured: now, here.
+    pub fn measured(&self) -> String {
+        let day = jiff::Timestamp::now().strftime("%Y-%m-%d");
+        format!(
+            "Measured on {day}: {}, {} cores shared by client and server, {} GiB, Linux {}, {}.",
+            self.processor, self.cores, self.memory_gib, self.kernel, self.file_system
+        )
+    }
+
     /// Whether what is flushed here can outlive the machine's power.
     pub fn has_disk(&self) -> bool {
         !matches!(self.file_system.as_str(), "tmpfs" | "ramfs")

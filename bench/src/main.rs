@@ -4,12 +4,13 @@
 //! turn in every cell, so that a machine that slows down slows all of them. A probe of the disk frames each round: where
 //! it moves, the machine moved. Nothing is printed that was not measured in this run.
 //!
-//! `cargo xtask bench work` starts the peers and calls this.
+//! `cargo xtask bench work` and `cargo xtask bench migrate` start the servers and call this.
 
 mod capstan;
 mod closed_loop;
 mod connection;
 mod machine;
+mod migrate;
 mod options;
 mod page;
 mod peers;
@@ -27,8 +28,12 @@ use options::{Cli, Command, Options, Output};
 // One thread: the systems under test share the machine's cores with their client, and more threads than cores cost.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Command::Work(options) = Cli::parse().command;
-    work(&options).await.unwrap_or_else(|error| {
+    let outcome = match Cli::parse().command {
+        Command::Work(options) => work(&options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
+        Command::Copy(copy) => migrate::plain_loop::run(&copy).await.map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
@@ -45,7 +50,7 @@ async fn work(options: &Options) -> Result<ExitCode> {
         Output::Table => print!("{}", table::render(&outcome.rows)),
     }
     if let Some(file) = &options.save {
-        page::save(file, &page::render(options, &outcome))?;
+        page::save(file, "work", &page::render(options, &outcome))?;
         eprintln!("saved to {}", file.display());
     }
     for failure in &outcome.failures {

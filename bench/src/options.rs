@@ -19,6 +19,10 @@ pub struct Cli {
 pub enum Command {
     /// Work items: enqueue, acquire and complete, batches, bulk
     Work(Options),
+    /// One collection from one MongoDB server to another, in each way there is
+    Migrate(crate::migrate::Options),
+    /// The way that `migrate` measures others against: a plain loop on the driver
+    Copy(crate::migrate::plain_loop::Copy),
 }
 
 #[derive(Args)]

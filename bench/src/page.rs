@@ -11,21 +11,27 @@ use crate::rounds::Outcome;
 use crate::row::PAYLOAD_BYTES;
 use crate::table::{DISK, blocks, grouped};
 
-const BEGIN: &str = "<!-- begin: cargo xtask bench work --save -->";
-const END: &str = "<!-- end: cargo xtask bench work --save -->";
-
-/// Writes the section between the markers of a page, and nothing else of the page.
-pub fn save(file: &Path, section: &str) -> Result<()> {
+/// Writes the section that a benchmark has on a page, between its markers, and nothing else of the page.
+pub fn save(file: &Path, benchmark: &str, section: &str) -> Result<()> {
     let page = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-    let page =
-        replaced(&page, section).with_context(|| format!("{} lacks the lines {BEGIN} and {END}", file.display()))?;
+    let page = replaced(&page, benchmark, section)
+        .with_context(|| format!("{} lacks the lines {} and {}", file.display(), begin(benchmark), end(benchmark)))?;
     fs::write(file, page).with_context(|| format!("write {}", file.display()))
 }
 
-fn replaced(page: &str, section: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{section}{END}{after}"))
+fn begin(benchmark: &str) -> String {
+    format!("<!-- begin: cargo xtask bench {benchmark} --save -->")
+}
+
+fn end(benchmark: &str) -> String {
+    format!("<!-- end: cargo xtask bench {benchmark} --save -->")
+}
+
+fn replaced(page: &str, benchmark: &str, section: &str) -> Option<String> {
+    let (begin, end) = (begin(benchmark), end(benchmark));
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n{section}{end}{after}"))
 }
 
 pub fn render(options: &Options, outcome: &Outcome) -> String {
@@ -35,17 +41,7 @@ pub fn render(options: &Options, outcome: &Outcome) -> String {
 }
 
 fn write(text: &mut String, options: &Options, outcome: &Outcome) -> std::fmt::Result {
-    let machine = &outcome.machine;
-    writeln!(
-        text,
-        "\nMeasured on {}: {}, {} cores shared by client and server, {} GiB, Linux {}, {}.",
-        jiff::Timestamp::now().strftime("%Y-%m-%d"),
-        machine.processor,
-        machine.cores,
-        machine.memory_gib,
-        machine.kernel,
-        machine.file_system
-    )?;
+    writeln!(text, "\n{}", outcome.machine.measured())?;
     writeln!(
         text,
         "{} bytes of payload, {} s a cell after a warm-up of {} s, medians of {}.",
@@ -98,11 +94,12 @@ mod tests {
 
     #[test]
     fn only_what_lies_between_the_markers_is_replaced() {
-        let page = format!("# Title\n{BEGIN}\nold\n{END}\nrest\n");
+        let (begin, end) = (begin("work"), end("work"));
+        let page = format!("# Title\n{begin}\nold\n{end}\nrest\n");
 
-        let page = replaced(&page, "new\n").unwrap();
+        let page = replaced(&page, "work", "new\n").unwrap();
 
-        assert_eq!(page, format!("# Title\n{BEGIN}\nnew\n{END}\nrest\n"));
-        assert_eq!(replaced("# Title\n", "new"), None);
+        assert_eq!(page, format!("# Title\n{begin}\nnew\n{end}\nrest\n"));
+        assert_eq!(replaced(&page, "migrate", "new\n"), None);
     }
 }

@@ -109,7 +109,8 @@ pub fn medians(rows: &[Row]) -> Vec<Row> {
         .collect()
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// The middle one, or the middle between two. There is at least one.
+pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     if figures.len() % 2 == 1 { figures[middle] } else { f64::midpoint(figures[middle - 1], figures[middle]) }

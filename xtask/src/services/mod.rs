@@ -241,6 +241,12 @@ impl Running {
         self.stop_child()
     }
 
+    /// Its process, and that of the server that it stores in.
+    pub fn pids(&self) -> Vec<u32> {
+        let beside = self.beside.as_ref().map(|beside| beside.pids()).unwrap_or_default();
+        [vec![self.pid], beside].concat()
+    }
+
     /// Leaves the server running when this value goes.
     pub fn leave(mut self) {
         self.child = None;

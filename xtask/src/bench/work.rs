@@ -4,38 +4,31 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::Args;
 
+use super::{BENCH, CAPSTAN, PAGE, build};
 use crate::services::{Durability, Place, Service, free_port, new_folder};
 use crate::setup;
 use crate::workspace::{Workspace, succeed};
 
-/// The program that measures, and the one that is measured.
-const BENCH: &str = "capstan-bench";
-const CAPSTAN: &str = "capstan";
 /// Servers whose own ways to hand out work are measured beside ours.
 const PEERS: [Service; 3] = [Service::Redis, Service::Postgres, Service::Beanstalkd];
-/// The page whose generated section `--save` writes again.
-const PAGE: &str = "docs/benchmarks.md";
 
-#[derive(Subcommand)]
-pub enum Action {
-    /// Enqueue, then acquire and complete: each system in turn, cell by cell, with its leanest client
-    Work {
-        /// Which systems, by name: capstan, redis, postgres, beanstalkd [default: all]
-        #[arg(long, value_delimiter = ',')]
-        systems: Vec<String>,
-        /// Write the results into docs/benchmarks.md
-        #[arg(long)]
-        save: bool,
-        #[command(flatten)]
-        passed_on: PassedOn,
-    },
+#[derive(Args)]
+pub struct Work {
+    /// Which systems, by name: capstan, redis, postgres, beanstalkd [default: all]
+    #[arg(long, value_delimiter = ',')]
+    systems: Vec<String>,
+    /// Write the results into docs/benchmarks.md
+    #[arg(long)]
+    save: bool,
+    #[command(flatten)]
+    passed_on: PassedOn,
 }
 
 /// Options of the benchmark itself, which has the defaults and checks the values.
 #[derive(Args)]
-pub struct PassedOn {
+struct PassedOn {
     /// table or json, one row a line
     #[arg(long)]
     output: Option<String>,
@@ -70,22 +63,15 @@ impl PassedOn {
     }
 }
 
-pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
-    let Action::Work { systems, save, passed_on } = action;
+pub fn run(workspace: &Workspace, work: &Work) -> Result<()> {
+    let Work { systems, save, passed_on } = work;
     let known = || PEERS.map(Service::name).into_iter().chain([CAPSTAN]);
     if let Some(unknown) = systems.iter().find(|system| !known().any(|name| name == *system)) {
         bail!("there is no system named {unknown}; there are {}", known().collect::<Vec<_>>().join(", "));
     }
     let wanted = |name: &str| systems.is_empty() || systems.iter().any(|system| system == name);
 
-    let mut packages = vec!["build", "--release", "--package", BENCH];
-    if wanted(CAPSTAN) {
-        packages.extend(["--package", CAPSTAN]);
-    }
-    // Standard output is for the rows alone.
-    succeed(workspace.cargo(packages).stdout(Stdio::null()), "building the benchmark")?;
-    let built = workspace.scratch()?.with_file_name("release");
-
+    let built = build(workspace, wanted(CAPSTAN))?;
     let folder = new_folder("bench")?;
     let mut command = Command::new(built.join(BENCH));
     command.arg("work").arg("--data-dir").arg(folder.join(CAPSTAN)).stdin(Stdio::null()).current_dir(&workspace.root);
