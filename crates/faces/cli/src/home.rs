@@ -45,7 +45,7 @@ impl Home {
         let client = Client::connect(station.url()).await?;
         let id = WorkerId::new(format!("{LOCAL}{}", std::process::id())).context("name the worker")?;
         let mut options = Options::new(id);
-        options.adapters = crate::endpoints::adapters();
+        crate::endpoints::furnish(&mut options);
         options.spool = Some(format!("file:{}", data_dir.join("spool").display()));
         options.dead_letters = Some(dead_letters(data_dir));
         options.secrets.folder = Some(secrets::folder(data_dir));

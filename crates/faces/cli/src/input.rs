@@ -66,6 +66,20 @@ pub fn limit(text: &str) -> Result<(String, Option<u32>), String> {
     Ok((name.to_owned(), value))
 }
 
+/// The most there may be; none is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most(pub Option<u32>);
+
+/// A number, or `none`.
+pub fn most(text: &str) -> Result<Most, String> {
+    match text {
+        "none" => Ok(Most(None)),
+        number => {
+            number.parse().map(|most| Most(Some(most))).map_err(|_| format!("expected a number or none, found {text:?}"))
+        }
+    }
+}
+
 /// What a job's pace is limited by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {

@@ -117,6 +117,14 @@ impl Printer {
         self.write(&text)
     }
 
+    /// Prints a document, or the text that people see of it.
+    pub fn show_text(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => self.write(&text()),
+            _ => self.show(json, || Table::new([])),
+        }
+    }
+
     /// Prints one of many documents on a line of its own, or what people see of it.
     pub fn stream(&self, json: impl FnOnce() -> Value, line: impl FnOnce() -> String) -> Result<(), Failure> {
         let text = match self.output {

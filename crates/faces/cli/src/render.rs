@@ -10,7 +10,7 @@ mod session;
 mod time;
 
 pub use change::{change, change_line};
-pub use chunks::{ChunkMap, columns};
+pub use chunks::{ChunkMap, cells, columns};
 pub use item::{added, item, items, state_name};
 pub use lease::{acquired, leases, nothing, told};
 pub use session::{session, sessions, status, status_of_all, workers};

@@ -41,7 +41,7 @@ impl Coordination for Client {
                 .as_ref()
                 .map_or_else(|| format!("{:016x}{:016x}", random(), random()), ToString::to_string),
             wait_ms: millis(wish.wait),
-            ..Default::default()
+            slots: wish.slots,
         };
         // One try: the worker counts from when it asked, so it must know of every try.
         let answer = self.work().acquire(request).await.map(Response::into_inner).map_err(Error::from)?;

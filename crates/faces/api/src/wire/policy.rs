@@ -48,6 +48,12 @@ pub struct PolicySpec {
     #[schema(value_type = Option<CountShape>)]
     #[serde(default)]
     pub keep_completed: Option<Count>,
+    /// A lease counts as stuck after so long without progress or a new checkpoint; never by default.
+    #[serde(default)]
+    pub stuck_after_ms: Option<u64>,
+    /// A stuck lease is taken back, which counts as an attempt.
+    #[serde(default)]
+    pub revoke_stuck: Option<bool>,
 }
 
 /// What changes of a session's rules; what is left out stays.
@@ -77,6 +83,12 @@ pub struct PolicyChangeSpec {
     #[schema(minimum = 1, maximum = 1000)]
     #[serde(default)]
     pub weight: Option<u32>,
+    /// A lease counts as stuck after so long without progress or a new checkpoint; 0 for never.
+    #[serde(default)]
+    pub stuck_after_ms: Option<u64>,
+    /// A stuck lease is taken back, which counts as an attempt.
+    #[serde(default)]
+    pub revoke_stuck: Option<bool>,
 }
 
 /// What each further grant does to a lease's length.
@@ -214,7 +226,8 @@ impl PolicySpec {
             weight: self.weight.unwrap_or(default.weight),
             limits,
             keep_completed: self.keep_completed.map_or(default.keep_completed, Count::number),
-            ..default
+            stuck_after: self.stuck_after_ms.filter(|after| *after > 0).map(Millis),
+            revoke_stuck: self.revoke_stuck.unwrap_or(default.revoke_stuck),
         })
     }
 }
@@ -233,7 +246,8 @@ impl PolicyChangeSpec {
             backoff: self.backoff.map(Backoff::lower),
             on_exhausted: self.on_exhausted.map(OnExhausted::lower),
             weight: self.weight,
-            ..PolicyChange::default()
+            stuck_after: self.stuck_after_ms.map(Millis),
+            revoke_stuck: self.revoke_stuck,
         }
     }
 }
@@ -297,6 +311,10 @@ pub struct PolicyAnswer {
     /// How many completed items are kept.
     #[schema(value_type = CountShape)]
     pub keep_completed: Count,
+    /// A lease counts as stuck after so long without progress; null is never.
+    pub stuck_after_ms: Option<u64>,
+    /// A stuck lease is taken back.
+    pub revoke_stuck: bool,
 }
 
 impl From<&Policy> for PolicyAnswer {
@@ -323,6 +341,8 @@ impl From<&Policy> for PolicyAnswer {
             },
             weight: policy.weight,
             keep_completed: policy.keep_completed.into(),
+            stuck_after_ms: policy.stuck_after.map(Millis::get),
+            revoke_stuck: policy.revoke_stuck,
         }
     }
 }

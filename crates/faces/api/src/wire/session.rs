@@ -165,6 +165,8 @@ pub struct StatusShape<'a> {
     pub cancelled: u64,
     /// All of these.
     pub total: u64,
+    /// Of those assigned, the ones whose holders get no further.
+    pub stuck: u64,
     /// Documents and bytes expected in all.
     pub expected: Progress,
     /// Documents and bytes done.
@@ -214,6 +216,7 @@ impl<'a> StatusShape<'a> {
             blocked: counts.of(ItemState::Blocked),
             cancelled: counts.of(ItemState::Cancelled),
             total: counts.total(),
+            stuck: view.stuck,
             expected: counts.expected.into(),
             done: counts.done.into(),
             started_at: view.started,
@@ -265,6 +268,8 @@ pub struct WorkerShape<'a> {
     pub done: u64,
     /// Attempts of it that failed here.
     pub failed: u64,
+    /// How many items it works on at a time, where it says.
+    pub slots: Option<u32>,
     /// When it was first seen here.
     #[serde(serialize_with = "time::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -287,6 +292,8 @@ pub struct HeldShape<'a> {
     #[serde(serialize_with = "time::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub since: WallTime,
+    /// It renews, and gets no further.
+    pub stuck: bool,
 }
 
 impl Serialize for WorkerAnswer {
@@ -299,10 +306,16 @@ impl Serialize for WorkerAnswer {
             worker_id: view.worker.as_str(),
             holds: held
                 .iter()
-                .map(|(token, since, id)| HeldShape { id: id.as_str(), token: *token, since: *since })
+                .map(|(token, since, id)| HeldShape {
+                    id: id.as_str(),
+                    token: *token,
+                    since: *since,
+                    stuck: view.stuck.contains(id),
+                })
                 .collect(),
             done: view.done,
             failed: view.failed,
+            slots: view.slots,
             first_seen_at: view.first_seen,
             last_seen_at: view.last_seen,
         };

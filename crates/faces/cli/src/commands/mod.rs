@@ -5,12 +5,14 @@ mod completions;
 pub mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod job;
 mod migrate;
 mod openapi;
 mod server;
 mod session;
 mod status;
+mod top;
 mod verify;
 mod version;
 mod work;
@@ -55,6 +57,10 @@ enum Command {
     Work(work::WorkCommand),
     /// What the server and its sessions are doing
     Status(status::StatusOptions),
+    /// Watch a server live: jobs with their chunks, pools, workers, sessions
+    Top(top::TopOptions),
+    /// Look for what is wrong, and write a support bundle
+    Doctor(doctor::DoctorOptions),
     /// Put a server under load and measure it
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -84,6 +90,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Session(command) => wait(session::run(command, &context)),
         Command::Work(command) => wait(work::run(command, &context)),
         Command::Status(options) => wait(status::run(options, &context)),
+        Command::Top(options) => wait(top::run(options, &context)),
+        Command::Doctor(options) => wait(doctor::run(options, &context)),
         Command::Bench(command) => bench::run(command, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Completions(options) => completions::run(&options, &context),

@@ -46,7 +46,7 @@ pub fn run(options: WorkerOptions, context: &Context) -> Result<(), Failure> {
         let client = context.client().await?;
         let id = options.worker_id.clone().unwrap_or_else(default_id);
         let mut settings = Options::new(WorkerId::new(&id).map_err(|error| Failure::Usage(error.to_string()))?);
-        settings.adapters = crate::endpoints::adapters();
+        crate::endpoints::furnish(&mut settings);
         settings.slots = options.slots.map_or(settings.slots, usize::from);
         if !options.kinds.is_empty() {
             settings.kinds = options.kinds.iter().map(|kind| Kind::new(kind).expect("clap has checked them")).collect();

@@ -167,7 +167,7 @@ impl Verdict {
 }
 
 /// Digits in groups of three.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -180,7 +180,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Bytes in the unit that shows three digits.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let mut figure = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if figure < 1_000.0 {

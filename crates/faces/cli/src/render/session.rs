@@ -35,6 +35,7 @@ pub fn status(status: &v1::SessionStatus) -> Value {
         "blocked": status.blocked,
         "cancelled": status.cancelled,
         "total": status.total,
+        "stuck": status.stuck,
         "expected": progress(status.expected.as_ref()),
         "done": progress(status.done.as_ref()),
         "limits": status.limits.iter().map(limit).collect::<Vec<_>>(),
@@ -103,6 +104,8 @@ pub(super) fn policy(policy: &v1::Policy) -> Value {
         "weight": policy.weight,
         "limits": limits,
         "keep_completed": policy.keep_completed.map_or_else(unlimited, |most| json!(most)),
+        "stuck_after_ms": policy.stuck_after_ms,
+        "revoke_stuck": policy.revoke_stuck,
     })
 }
 
@@ -141,7 +144,7 @@ pub fn sessions(sessions: &[v1::Session], now: Timestamp) -> Table {
 /// Workers, as JSON and as rows: one for each lease, and one for a worker that holds none.
 pub fn workers(workers: &[v1::Worker], now: Timestamp) -> (Value, Table) {
     let held =
-        |held: &v1::Holding| json!({ "id": held.item_id, "token": held.token, "since": held.since.as_ref().map(text) });
+        |held: &v1::Holding| json!({ "id": held.item_id, "token": held.token, "since": held.since.as_ref().map(text), "stuck": held.stuck });
     let told = |worker: &v1::Worker| {
         json!({
             "session": worker.session,
@@ -149,6 +152,7 @@ pub fn workers(workers: &[v1::Worker], now: Timestamp) -> (Value, Table) {
             "holds": worker.holds.iter().map(held).collect::<Vec<_>>(),
             "done": worker.done,
             "failed": worker.failed,
+            "slots": worker.slots,
             "first_seen_at": worker.first_seen_at.as_ref().map(text),
             "last_seen_at": worker.last_seen_at.as_ref().map(text),
         })
@@ -167,7 +171,8 @@ pub fn workers(workers: &[v1::Worker], now: Timestamp) -> (Value, Table) {
             ]
         };
         for held in &worker.holds {
-            table.row(row(&held.item_id, held.since.as_ref().map(|at| age(at, now)).unwrap_or_default()));
+            let since = held.since.as_ref().map(|at| age(at, now)).unwrap_or_default();
+            table.row(row(&held.item_id, if held.stuck { format!("{since} (stuck)") } else { since }));
         }
         if worker.holds.is_empty() {
             table.row(row("", String::new()));

@@ -2583,6 +2583,12 @@ pub struct Policy {
     /// All completed items are kept.
     #[prost(bool, tag = "11")]
     pub keep_all_completed: bool,
+    /// A lease counts as stuck after so long without progress or a new checkpoint; absent or 0 never.
+    #[prost(uint64, optional, tag = "12")]
+    pub stuck_after_ms: ::core::option::Option<u64>,
+    /// A stuck lease is taken back, which counts as an attempt.
+    #[prost(bool, tag = "13")]
+    pub revoke_stuck: bool,
 }
 /// Changes to a policy: only what is named.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2603,6 +2609,11 @@ pub struct PolicyChange {
     pub on_exhausted: i32,
     #[prost(uint32, optional, tag = "7")]
     pub weight: ::core::option::Option<u32>,
+    /// 0 for never.
+    #[prost(uint64, optional, tag = "8")]
+    pub stuck_after_ms: ::core::option::Option<u64>,
+    #[prost(bool, optional, tag = "9")]
+    pub revoke_stuck: ::core::option::Option<bool>,
 }
 /// A limit and what counts against it; also a name that leases count against without a limit.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

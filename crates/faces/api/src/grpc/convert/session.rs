@@ -42,7 +42,8 @@ pub fn policy(wire: v1::Policy) -> Result<Policy, Malformed> {
         weight: wire.weight.unwrap_or(defaults.weight),
         limits: limits(&wire.limits)?,
         keep_completed: keep,
-        ..defaults
+        stuck_after: wire.stuck_after_ms.filter(|after| *after > 0).map(Millis),
+        revoke_stuck: wire.revoke_stuck,
     })
 }
 
@@ -56,7 +57,8 @@ pub fn policy_change(wire: v1::PolicyChange) -> Result<PolicyChange, Malformed> 
         backoff: wire.backoff.map(backoff),
         on_exhausted: on_exhausted(wire.on_exhausted)?,
         weight: wire.weight,
-        ..PolicyChange::default()
+        stuck_after: wire.stuck_after_ms.map(Millis),
+        revoke_stuck: wire.revoke_stuck,
     })
 }
 
@@ -135,7 +137,7 @@ pub fn status(view: &SessionView) -> v1::SessionStatus {
         expected: Some(progress(counts.expected)),
         done: Some(progress(counts.done)),
         limits: view.limits.iter().map(limit_status).collect(),
-        ..v1::SessionStatus::default()
+        stuck: view.stuck,
     }
 }
 
@@ -189,6 +191,8 @@ pub(super) fn wire_policy(policy: &Policy) -> v1::Policy {
             .collect(),
         keep_completed: policy.keep_completed,
         keep_all_completed: policy.keep_completed.is_none(),
+        stuck_after_ms: policy.stuck_after.map(Millis::get),
+        revoke_stuck: policy.revoke_stuck,
     }
 }
 
@@ -199,7 +203,7 @@ pub fn worker(view: &WorkerView) -> v1::Worker {
             item_id: item.to_string(),
             token: token.get(),
             since: Some(timestamp(*since)),
-            ..Default::default()
+            stuck: view.stuck.contains(item),
         };
     v1::Worker {
         session: view.session.to_string(),
@@ -209,6 +213,6 @@ pub fn worker(view: &WorkerView) -> v1::Worker {
         failed: view.failed,
         first_seen_at: Some(timestamp(view.first_seen)),
         last_seen_at: Some(timestamp(view.last_seen)),
-        ..v1::Worker::default()
+        slots: view.slots,
     }
 }

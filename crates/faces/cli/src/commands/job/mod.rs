@@ -3,6 +3,8 @@
 mod chunks;
 mod show;
 
+pub use show::document;
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::home::state_folder;

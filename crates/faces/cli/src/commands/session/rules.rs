@@ -50,6 +50,12 @@ pub struct ChangedRules {
     /// Its share beside other sessions, 1 to 1000 [default: 1]
     #[arg(long, value_name = "N")]
     weight: Option<u32>,
+    /// How long a lease may go without progress before it counts as stuck; 0s is never [default: never]
+    #[arg(long, value_parser = input::duration, value_name = "TIME")]
+    stuck_after: Option<Duration>,
+    /// Whether a stuck lease is taken back, which counts as an attempt [default: false]
+    #[arg(long, value_name = "BOOL")]
+    revoke_stuck: Option<bool>,
 }
 
 /// All rules.
@@ -79,6 +85,8 @@ impl ChangedRules {
             backoff: self.backoff,
             on_exhausted: self.on_exhausted() as i32,
             weight: self.weight,
+            stuck_after_ms: self.stuck_after.map(millis),
+            revoke_stuck: self.revoke_stuck,
         }
     }
 
@@ -124,6 +132,8 @@ impl Rules {
                 Some(Count::Unlimited) | None => None,
             },
             keep_all_completed: self.keep_completed == Some(Count::Unlimited),
+            stuck_after_ms: self.changeable.stuck_after.map(millis),
+            revoke_stuck: self.changeable.revoke_stuck.unwrap_or_default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod lease;
+mod limit;
 mod list;
 
 use crate::context::Context;
@@ -65,6 +66,11 @@ pub enum WorkCommand {
         /// The session
         session: String,
     },
+    /// Show the limits over all sessions, and what counts against them
+    Limits,
+    /// Change the limits over all sessions
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
     /// Show who works, and what each holds
     Workers {
         /// The session; none means all
@@ -125,6 +131,8 @@ pub async fn run(command: WorkCommand, context: &Context) -> Result<(), Failure>
             let status = client.session(&session)?.status().await?;
             context.out.show(|| render::status(&status), || render::status_of_all([&status]))
         }
+        WorkCommand::Limits => limit::list(&client, context).await,
+        WorkCommand::Limit(command) => limit::run(command, &client, context).await,
         WorkCommand::Workers { session } => {
             let workers = match session {
                 Some(session) => client.session(session)?.workers().await?,
