@@ -86,8 +86,7 @@ impl Store {
             builder = builder.user(user, secret);
         }
         if let Some(authorities) = &address.authorities {
-            let tls = crate::tls::believing(authorities).map_err(|what| fault::unfit(&place, what))?;
-            builder = builder.tls_context(Some(tls));
+            builder = crate::tls::encrypted(builder, authorities).map_err(|what| fault::unfit(&place, what))?;
         }
         let session = runtime.block_on(async { tokio::time::timeout(timeout * 2, builder.build()).await });
         let session = match session {
