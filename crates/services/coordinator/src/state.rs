@@ -2,6 +2,7 @@
 
 use crate::adapting::Adapting;
 use crate::jobs;
+use crate::status::Status;
 use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
 use capstan_journal::Commit;
@@ -43,6 +44,7 @@ pub(crate) struct Writing<'a> {
     pub commit: &'a mut Commit,
     /// Sessions of jobs that something happened to.
     pub touched: Vec<SessionName>,
+    pub status: &'a Status,
 }
 
 impl Writing<'_> {
@@ -58,6 +60,7 @@ impl Writing<'_> {
     }
 
     pub fn registry(&mut self, event: &capstan_registry::Event) {
+        self.status.count_pipeline(event);
         self.commit.push(&self.streams.registry, |buffer| event.encode(buffer));
         self.context.next = self.context.next.plus(1);
     }
