@@ -10,6 +10,7 @@ use crate::session::{Page, Session};
 use capstan_ids::SessionName;
 use capstan_proto::MESSAGE_BYTES_MAX;
 use capstan_proto::v1::jobs_client::JobsClient;
+use capstan_proto::v1::pipeline_registry_client::PipelineRegistryClient;
 use capstan_proto::v1::system_client::SystemClient;
 use capstan_proto::v1::work_client::WorkClient;
 use capstan_proto::v1::{self, ask::Request, reply::Answer};
@@ -37,6 +38,7 @@ impl Default for Options {
 pub struct Client {
     work: WorkClient<Channel>,
     jobs: JobsClient<Channel>,
+    registry: PipelineRegistryClient<Channel>,
     system: SystemClient<Channel>,
     exchange: Exchange,
     options: Options,
@@ -69,7 +71,8 @@ impl Client {
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let exchange = Exchange::over(work.clone());
         let jobs = JobsClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { work, jobs, system: SystemClient::new(channel), exchange, options })
+        let registry = PipelineRegistryClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self { work, jobs, registry, system: SystemClient::new(channel), exchange, options })
     }
 
     /// What the server is doing.
@@ -199,6 +202,10 @@ impl Client {
     /// The generated client, for what has no call of its own here. Nothing is repeated.
     pub fn work(&self) -> WorkClient<Channel> {
         self.work.clone()
+    }
+
+    pub(crate) fn registry(&self) -> PipelineRegistryClient<Channel> {
+        self.registry.clone()
     }
 
     /// The generated client of migrations. Nothing is repeated.

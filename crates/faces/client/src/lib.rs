@@ -35,6 +35,7 @@ mod error;
 mod exchange;
 mod jobs;
 mod lease;
+mod registry;
 mod retry;
 mod session;
 mod watch;
@@ -44,6 +45,7 @@ pub use client::{Client, Options};
 pub use error::{Class, Error};
 pub use jobs::Job;
 pub use lease::{Lease, News, Outcome};
+pub use registry::RegistryWatch;
 pub use session::{Page, Session};
 pub use watch::Watch;
 

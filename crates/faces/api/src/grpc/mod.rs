@@ -9,6 +9,7 @@ mod exchange;
 mod health;
 mod jobs;
 mod page;
+mod registry;
 mod service;
 mod status;
 mod system;
@@ -20,11 +21,13 @@ pub(crate) use watch::{name_items, problem as watch_problem, told};
 
 use self::calls::Calls;
 use self::jobs::JobCalls;
+use self::registry::RegistryCalls;
 use self::service::WorkCalls;
 use self::system::SystemCalls;
 use axum::Router;
 use capstan_coordinator::Handle;
 use capstan_proto::v1::jobs_server::JobsServer;
+use capstan_proto::v1::pipeline_registry_server::PipelineRegistryServer;
 use capstan_proto::v1::system_server::SystemServer;
 use capstan_proto::v1::work_server::WorkServer;
 use capstan_proto::{DESCRIPTORS, MESSAGE_BYTES_MAX};
@@ -52,6 +55,7 @@ pub struct Listening {
 /// open streams.
 pub fn routes(handle: Handle, listening: Listening, closing: CancellationToken, tasks: TaskTracker) -> Router {
     let calls = Calls { handle: handle.clone(), closing: closing.clone() };
+    let registry = RegistryCalls { handle: handle.clone(), closing: closing.clone(), tasks: tasks.clone() };
     let work = WorkServer::new(WorkCalls { calls, tasks })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -65,6 +69,7 @@ pub fn routes(handle: Handle, listening: Listening, closing: CancellationToken, 
     router = add(router, work);
     let jobs = JobsServer::new(JobCalls { handle: handle.clone() }).max_encoding_message_size(MESSAGE_BYTES_MAX);
     router = add(router, jobs);
+    router = add(router, PipelineRegistryServer::new(registry).max_encoding_message_size(MESSAGE_BYTES_MAX));
     router = add(router, SystemServer::new(SystemCalls { handle: handle.clone(), listening }));
     router = add(router, health::service(handle, closing));
     router = add(router, reflection().build_v1().expect(SOUND));

@@ -5,6 +5,7 @@
 mod conformance;
 mod exchange;
 mod leases;
+mod registry;
 mod server;
 mod sessions;
 mod standard;

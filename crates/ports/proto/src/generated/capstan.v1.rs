@@ -2527,6 +2527,2345 @@ pub mod jobs_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Resources {
+    /// Percent of what the machines have.
+    #[prost(double, tag = "1")]
+    pub cpu_percent: f64,
+    #[prost(uint64, tag = "2")]
+    pub memory_mb: u64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct PipelineCost {
+    /// Hours of everything its machines have: 50 % for two hours are one.
+    #[prost(double, tag = "1")]
+    pub cpu_hours: f64,
+    /// Gigabytes held, times hours.
+    #[prost(double, tag = "2")]
+    pub gb_hours: f64,
+    /// By every run of it.
+    #[prost(uint64, tag = "3")]
+    pub bytes_moved: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PipelineInfo {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty for none.
+    #[prost(string, tag = "3")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub priority: i32,
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(enumeration = "PipelineStatus", tag = "6")]
+    pub status: i32,
+    /// Since when it has been silent for too long; absent if it is not.
+    #[prost(message, optional, tag = "7")]
+    pub stale_since: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(uint64, tag = "8")]
+    pub total_records: u64,
+    #[prost(uint64, tag = "9")]
+    pub failed_records: u64,
+    #[prost(double, tag = "10")]
+    pub cpu_percent: f64,
+    #[prost(uint64, tag = "11")]
+    pub memory_mb: u64,
+    /// Absent for nothing.
+    #[prost(message, optional, tag = "12")]
+    pub reserved: ::core::option::Option<Resources>,
+    #[prost(message, optional, tag = "13")]
+    pub cost: ::core::option::Option<PipelineCost>,
+    #[prost(message, optional, tag = "14")]
+    pub registered_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "15")]
+    pub last_heartbeat: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "16")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent while it has not ended.
+    #[prost(message, optional, tag = "17")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PipelineCount {
+    #[prost(enumeration = "PipelineStatus", tag = "1")]
+    pub status: i32,
+    #[prost(uint64, tag = "2")]
+    pub pipelines: u64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ResourceAvailability {
+    /// Whether what was asked for fits; for nothing, whether the limits are kept.
+    #[prost(bool, tag = "1")]
+    pub available: bool,
+    #[prost(message, optional, tag = "2")]
+    pub free: ::core::option::Option<Resources>,
+    /// Of each pipeline the larger of what it reserved and what it uses.
+    #[prost(message, optional, tag = "3")]
+    pub claimed: ::core::option::Option<Resources>,
+    #[prost(message, optional, tag = "4")]
+    pub limits: ::core::option::Option<Resources>,
+    /// How many wait for room, and go first.
+    #[prost(uint64, tag = "5")]
+    pub waiting: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SystemStatus {
+    #[prost(enumeration = "Health", tag = "1")]
+    pub health: i32,
+    #[prost(uint64, tag = "2")]
+    pub pipelines: u64,
+    /// One for each status.
+    #[prost(message, repeated, tag = "3")]
+    pub by_status: ::prost::alloc::vec::Vec<PipelineCount>,
+    #[prost(uint64, tag = "4")]
+    pub stale: u64,
+    /// How many count as failed.
+    #[prost(uint64, tag = "5")]
+    pub failed: u64,
+    #[prost(double, tag = "6")]
+    pub total_cpu_percent: f64,
+    #[prost(uint64, tag = "7")]
+    pub total_memory_mb: u64,
+    #[prost(message, optional, tag = "8")]
+    pub availability: ::core::option::Option<ResourceAvailability>,
+    /// How many reservations are held.
+    #[prost(uint64, tag = "9")]
+    pub reservations: u64,
+    #[prost(message, optional, tag = "10")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Reservation {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    /// Whether the room is there; otherwise it is waited for.
+    #[prost(bool, tag = "2")]
+    pub held: bool,
+    #[prost(message, optional, tag = "3")]
+    pub resources: ::core::option::Option<Resources>,
+    #[prost(uint64, tag = "4")]
+    pub ttl_ms: u64,
+    #[prost(int32, tag = "5")]
+    pub priority: i32,
+    /// How many go before it, while it waits.
+    #[prost(uint64, tag = "6")]
+    pub ahead: u64,
+    #[prost(message, optional, tag = "7")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "8")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RegistryLimits {
+    #[prost(double, tag = "1")]
+    pub cpu_percent_max: f64,
+    #[prost(uint64, tag = "2")]
+    pub memory_mb_max: u64,
+    #[prost(uint64, tag = "3")]
+    pub stale_after_ms: u64,
+    #[prost(bool, tag = "4")]
+    pub stale_counts_as_failed: bool,
+    #[prost(uint64, tag = "5")]
+    pub keep_ended_ms: u64,
+}
+/// Something that happened to a pipeline, or to the limits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegistryFact {
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Empty for the limits.
+    #[prost(string, tag = "3")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    /// Such as `PipelineRegistered`. There may be new ones.
+    #[prost(string, tag = "4")]
+    pub event: ::prost::alloc::string::String,
+    /// The rest, by name. Labels are `label.KEY`.
+    #[prost(map = "string, string", tag = "5")]
+    pub details: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegisterPipelineRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    /// 1 to 100 printable characters, not blank.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty for none.
+    #[prost(string, tag = "3")]
+    pub group: ::prost::alloc::string::String,
+    /// -32,768 to 32,767; higher goes first in the queue for room.
+    #[prost(int32, tag = "4")]
+    pub priority: i32,
+    /// At most 32.
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegisterPipelineResponse {
+    #[prost(message, optional, tag = "1")]
+    pub pipeline: ::core::option::Option<PipelineInfo>,
+    #[prost(message, optional, tag = "2")]
+    pub system: ::core::option::Option<SystemStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnregisterPipelineRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnregisterPipelineResponse {
+    /// Its last state.
+    #[prost(message, optional, tag = "1")]
+    pub pipeline: ::core::option::Option<PipelineInfo>,
+    /// All that remain together.
+    #[prost(message, optional, tag = "2")]
+    pub system: ::core::option::Option<SystemStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdatePipelineStatusRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "PipelineStatus", tag = "2")]
+    pub status: i32,
+    #[prost(uint64, tag = "3")]
+    pub total_records: u64,
+    #[prost(uint64, tag = "4")]
+    pub failed_records: u64,
+    /// Since it was started; absent leaves what was reported before.
+    #[prost(uint64, optional, tag = "5")]
+    pub bytes_moved: ::core::option::Option<u64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdatePipelineStatusResponse {
+    #[prost(enumeration = "ReportOutcome", tag = "1")]
+    pub outcome: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportResourceUsageRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    /// 0 to 100.
+    #[prost(double, tag = "2")]
+    pub cpu_percent: f64,
+    #[prost(int64, tag = "3")]
+    pub memory_mb: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportResourceUsageResponse {
+    #[prost(enumeration = "ReportOutcome", tag = "1")]
+    pub outcome: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeartbeatRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub pipeline_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeartbeatResponse {
+    #[prost(uint64, tag = "1")]
+    pub noted: u64,
+    /// Of these nothing is known, and nothing was changed.
+    #[prost(string, repeated, tag = "2")]
+    pub unknown: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSystemStatusRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSystemStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub system: ::core::option::Option<SystemStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPipelineInfoRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPipelineInfoResponse {
+    #[prost(message, optional, tag = "1")]
+    pub pipeline: ::core::option::Option<PipelineInfo>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPipelinesRequest {
+    /// Unspecified for all.
+    #[prost(enumeration = "PipelineStatus", tag = "1")]
+    pub status: i32,
+    /// Empty for all.
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+    /// At most 1,000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// Empty for the first page.
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPipelinesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub pipelines: ::prost::alloc::vec::Vec<PipelineInfo>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CheckResourceAvailabilityRequest {
+    #[prost(double, tag = "1")]
+    pub cpu_percent: f64,
+    #[prost(int64, tag = "2")]
+    pub memory_mb: i64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CheckResourceAvailabilityResponse {
+    #[prost(message, optional, tag = "1")]
+    pub availability: ::core::option::Option<ResourceAvailability>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReserveRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    #[prost(double, tag = "2")]
+    pub cpu_percent: f64,
+    #[prost(int64, tag = "3")]
+    pub memory_mb: i64,
+    /// How long it is held without being asked for again; 0 means a minute.
+    #[prost(uint64, tag = "4")]
+    pub ttl_ms: u64,
+    /// How long it may wait; 0 means that it is refused at once where there is no room.
+    #[prost(uint64, tag = "5")]
+    pub wait_ms: u64,
+    /// Absent means the pipeline's own.
+    #[prost(int32, optional, tag = "6")]
+    pub priority: ::core::option::Option<i32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReserveResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reservation: ::core::option::Option<Reservation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReservationRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetReservationResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reservation: ::core::option::Option<Reservation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseReservationRequest {
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseReservationResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetQueueRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetQueueResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub waiting: ::prost::alloc::vec::Vec<Reservation>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLimitsRequest {}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct GetLimitsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub limits: ::core::option::Option<RegistryLimits>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ChangeLimitsRequest {
+    #[prost(double, optional, tag = "1")]
+    pub cpu_percent_max: ::core::option::Option<f64>,
+    #[prost(int64, optional, tag = "2")]
+    pub memory_mb_max: ::core::option::Option<i64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub stale_after_ms: ::core::option::Option<u64>,
+    #[prost(bool, optional, tag = "4")]
+    pub stale_counts_as_failed: ::core::option::Option<bool>,
+    #[prost(uint64, optional, tag = "5")]
+    pub keep_ended_ms: ::core::option::Option<u64>,
+    /// The limits that were read: if others changed them, nothing happens. Absent means that the last change wins.
+    #[prost(message, optional, tag = "6")]
+    pub only_if: ::core::option::Option<RegistryLimits>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ChangeLimitsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub limits: ::core::option::Option<RegistryLimits>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HistoryRequest {
+    /// Empty for all.
+    #[prost(string, tag = "1")]
+    pub pipeline_id: ::prost::alloc::string::String,
+    /// Not older than this.
+    #[prost(message, optional, tag = "2")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Older than this.
+    #[prost(message, optional, tag = "3")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+    /// After this position; absent for the beginning.
+    #[prost(uint64, optional, tag = "4")]
+    pub after: ::core::option::Option<u64>,
+    /// At most 1,000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub facts: ::prost::alloc::vec::Vec<RegistryFact>,
+    /// What the next page comes after; absent on the last.
+    #[prost(uint64, optional, tag = "2")]
+    pub next: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegistryAtRequest {
+    #[prost(message, optional, tag = "1")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// At most 1,000; 0 means 100.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Empty for the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegistryAtResponse {
+    #[prost(message, optional, tag = "1")]
+    pub system: ::core::option::Option<SystemStatus>,
+    #[prost(message, optional, tag = "2")]
+    pub limits: ::core::option::Option<RegistryLimits>,
+    /// Who waited for room, first come first.
+    #[prost(message, repeated, tag = "3")]
+    pub queue: ::prost::alloc::vec::Vec<Reservation>,
+    #[prost(message, repeated, tag = "4")]
+    pub pipelines: ::prost::alloc::vec::Vec<PipelineInfo>,
+    /// Empty on the last page.
+    #[prost(string, tag = "5")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRegistryRequest {
+    /// The first position to be told; absent means from now on. One no longer kept ends the call with OUT_OF_RANGE, whose
+    /// metadata `capstan-begin-at` names where to begin.
+    #[prost(uint64, optional, tag = "1")]
+    pub from: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchRegistryResponse {
+    /// None in the first message of a watch that begins now, and every so often where nothing happens.
+    #[prost(message, repeated, tag = "1")]
+    pub facts: ::prost::alloc::vec::Vec<RegistryFact>,
+    /// Everything below this position has been told: where to begin again.
+    #[prost(uint64, tag = "2")]
+    pub next: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PipelineStatus {
+    Unspecified = 0,
+    /// Made, and not started.
+    Configured = 1,
+    /// Moving data.
+    Running = 2,
+    /// Stopped for a while.
+    Paused = 3,
+    /// Ended, as intended.
+    Stopped = 4,
+    /// Ended by an error.
+    Failed = 5,
+}
+impl PipelineStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PIPELINE_STATUS_UNSPECIFIED",
+            Self::Configured => "PIPELINE_STATUS_CONFIGURED",
+            Self::Running => "PIPELINE_STATUS_RUNNING",
+            Self::Paused => "PIPELINE_STATUS_PAUSED",
+            Self::Stopped => "PIPELINE_STATUS_STOPPED",
+            Self::Failed => "PIPELINE_STATUS_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PIPELINE_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "PIPELINE_STATUS_CONFIGURED" => Some(Self::Configured),
+            "PIPELINE_STATUS_RUNNING" => Some(Self::Running),
+            "PIPELINE_STATUS_PAUSED" => Some(Self::Paused),
+            "PIPELINE_STATUS_STOPPED" => Some(Self::Stopped),
+            "PIPELINE_STATUS_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Health {
+    Unspecified = 0,
+    /// No pipelines.
+    Idle = 1,
+    /// None has failed.
+    Healthy = 2,
+    /// Some have failed, fewer than half. A warning.
+    Degraded = 3,
+    /// Half of them have failed, or more. An alert.
+    Critical = 4,
+}
+impl Health {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HEALTH_UNSPECIFIED",
+            Self::Idle => "HEALTH_IDLE",
+            Self::Healthy => "HEALTH_HEALTHY",
+            Self::Degraded => "HEALTH_DEGRADED",
+            Self::Critical => "HEALTH_CRITICAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HEALTH_UNSPECIFIED" => Some(Self::Unspecified),
+            "HEALTH_IDLE" => Some(Self::Idle),
+            "HEALTH_HEALTHY" => Some(Self::Healthy),
+            "HEALTH_DEGRADED" => Some(Self::Degraded),
+            "HEALTH_CRITICAL" => Some(Self::Critical),
+            _ => None,
+        }
+    }
+}
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReportOutcome {
+    Unspecified = 0,
+    /// It changed something, and is durable.
+    Recorded = 1,
+    /// It came within a second of the one before; it is recorded once that second is over, unless another one wins.
+    Held = 2,
+    /// It changed nothing but when the pipeline was last heard of; or it is a usage figure, which counts from now on and is
+    /// recorded later.
+    Noted = 3,
+}
+impl ReportOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPORT_OUTCOME_UNSPECIFIED",
+            Self::Recorded => "REPORT_OUTCOME_RECORDED",
+            Self::Held => "REPORT_OUTCOME_HELD",
+            Self::Noted => "REPORT_OUTCOME_NOTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPORT_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPORT_OUTCOME_RECORDED" => Some(Self::Recorded),
+            "REPORT_OUTCOME_HELD" => Some(Self::Held),
+            "REPORT_OUTCOME_NOTED" => Some(Self::Noted),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod pipeline_registry_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What is running, is it healthy, is there room for more?
+    #[derive(Debug, Clone)]
+    pub struct PipelineRegistryClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PipelineRegistryClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PipelineRegistryClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PipelineRegistryClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PipelineRegistryClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes a pipeline known: configured, its counters zero. Its id must be new.
+        pub async fn register_pipeline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegisterPipelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterPipelineResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/RegisterPipeline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "RegisterPipeline"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a pipeline out, with its resources and its reservation.
+        pub async fn unregister_pipeline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnregisterPipelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnregisterPipelineResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/UnregisterPipeline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "UnregisterPipeline"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says what a pipeline is doing. Also a heartbeat.
+        pub async fn update_pipeline_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdatePipelineStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdatePipelineStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/UpdatePipelineStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "capstan.v1.PipelineRegistry",
+                        "UpdatePipelineStatus",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says what a pipeline uses. Also a heartbeat.
+        pub async fn report_resource_usage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportResourceUsageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportResourceUsageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/ReportResourceUsage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "ReportResourceUsage"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says that pipelines are there, and nothing else: at most 10,000 of them.
+        pub async fn heartbeat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HeartbeatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HeartbeatResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/Heartbeat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "Heartbeat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The same, again and again over one stream: an answer for each request, in their order.
+        pub async fn heartbeat_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::HeartbeatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HeartbeatResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/HeartbeatStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "HeartbeatStream"),
+                );
+            self.inner.streaming(req, path, codec).await
+        }
+        /// All pipelines together.
+        pub async fn get_system_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSystemStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSystemStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/GetSystemStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "GetSystemStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_pipeline_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPipelineInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPipelineInfoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/GetPipelineInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "GetPipelineInfo"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// In the order of ids, a page at a time.
+        pub async fn list_pipelines(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPipelinesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPipelinesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/ListPipelines",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "ListPipelines"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whether something would fit beside everything that is reserved or used. Takes nothing: only Reserve does.
+        pub async fn check_resource_availability(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckResourceAvailabilityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckResourceAvailabilityResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/CheckResourceAvailability",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "capstan.v1.PipelineRegistry",
+                        "CheckResourceAvailability",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Checks for room and takes it in one step, or waits for it in the queue. The same again renews it.
+        pub async fn reserve(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReserveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/Reserve",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "Reserve"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a pipeline holds or waits for.
+        pub async fn get_reservation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReservationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/GetReservation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "GetReservation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives room back, or stops waiting for it.
+        pub async fn release_reservation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseReservationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/ReleaseReservation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("capstan.v1.PipelineRegistry", "ReleaseReservation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Everybody who waits for room, in the order in which they get it.
+        pub async fn get_queue(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetQueueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetQueueResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/GetQueue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "GetQueue"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/GetLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "GetLimits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes limits and other rules while everything runs: only what is named.
+        pub async fn change_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/ChangeLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "ChangeLimits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What happened to pipelines, oldest first, a page at a time.
+        pub async fn history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/History",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "History"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The registry as it was at a time, with a page of its pipelines.
+        pub async fn registry_at(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegistryAtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegistryAtResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/RegistryAt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "RegistryAt"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Follows what is journalled of the registry, without gaps.
+        pub async fn watch_registry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchRegistryResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/capstan.v1.PipelineRegistry/WatchRegistry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("capstan.v1.PipelineRegistry", "WatchRegistry"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod pipeline_registry_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PipelineRegistryServer.
+    #[async_trait]
+    pub trait PipelineRegistry: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes a pipeline known: configured, its counters zero. Its id must be new.
+        async fn register_pipeline(
+            &self,
+            request: tonic::Request<super::RegisterPipelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterPipelineResponse>,
+            tonic::Status,
+        >;
+        /// Takes a pipeline out, with its resources and its reservation.
+        async fn unregister_pipeline(
+            &self,
+            request: tonic::Request<super::UnregisterPipelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnregisterPipelineResponse>,
+            tonic::Status,
+        >;
+        /// Says what a pipeline is doing. Also a heartbeat.
+        async fn update_pipeline_status(
+            &self,
+            request: tonic::Request<super::UpdatePipelineStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdatePipelineStatusResponse>,
+            tonic::Status,
+        >;
+        /// Says what a pipeline uses. Also a heartbeat.
+        async fn report_resource_usage(
+            &self,
+            request: tonic::Request<super::ReportResourceUsageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportResourceUsageResponse>,
+            tonic::Status,
+        >;
+        /// Says that pipelines are there, and nothing else: at most 10,000 of them.
+        async fn heartbeat(
+            &self,
+            request: tonic::Request<super::HeartbeatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HeartbeatResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the HeartbeatStream method.
+        type HeartbeatStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HeartbeatResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same, again and again over one stream: an answer for each request, in their order.
+        async fn heartbeat_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::HeartbeatRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::HeartbeatStreamStream>,
+            tonic::Status,
+        >;
+        /// All pipelines together.
+        async fn get_system_status(
+            &self,
+            request: tonic::Request<super::GetSystemStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSystemStatusResponse>,
+            tonic::Status,
+        >;
+        async fn get_pipeline_info(
+            &self,
+            request: tonic::Request<super::GetPipelineInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPipelineInfoResponse>,
+            tonic::Status,
+        >;
+        /// In the order of ids, a page at a time.
+        async fn list_pipelines(
+            &self,
+            request: tonic::Request<super::ListPipelinesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPipelinesResponse>,
+            tonic::Status,
+        >;
+        /// Whether something would fit beside everything that is reserved or used. Takes nothing: only Reserve does.
+        async fn check_resource_availability(
+            &self,
+            request: tonic::Request<super::CheckResourceAvailabilityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckResourceAvailabilityResponse>,
+            tonic::Status,
+        >;
+        /// Checks for room and takes it in one step, or waits for it in the queue. The same again renews it.
+        async fn reserve(
+            &self,
+            request: tonic::Request<super::ReserveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReserveResponse>, tonic::Status>;
+        /// What a pipeline holds or waits for.
+        async fn get_reservation(
+            &self,
+            request: tonic::Request<super::GetReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReservationResponse>,
+            tonic::Status,
+        >;
+        /// Gives room back, or stops waiting for it.
+        async fn release_reservation(
+            &self,
+            request: tonic::Request<super::ReleaseReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseReservationResponse>,
+            tonic::Status,
+        >;
+        /// Everybody who waits for room, in the order in which they get it.
+        async fn get_queue(
+            &self,
+            request: tonic::Request<super::GetQueueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetQueueResponse>,
+            tonic::Status,
+        >;
+        async fn get_limits(
+            &self,
+            request: tonic::Request<super::GetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Changes limits and other rules while everything runs: only what is named.
+        async fn change_limits(
+            &self,
+            request: tonic::Request<super::ChangeLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeLimitsResponse>,
+            tonic::Status,
+        >;
+        /// What happened to pipelines, oldest first, a page at a time.
+        async fn history(
+            &self,
+            request: tonic::Request<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::HistoryResponse>, tonic::Status>;
+        /// The registry as it was at a time, with a page of its pipelines.
+        async fn registry_at(
+            &self,
+            request: tonic::Request<super::RegistryAtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegistryAtResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchRegistry method.
+        type WatchRegistryStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchRegistryResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Follows what is journalled of the registry, without gaps.
+        async fn watch_registry(
+            &self,
+            request: tonic::Request<super::WatchRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchRegistryStream>,
+            tonic::Status,
+        >;
+    }
+    /// What is running, is it healthy, is there room for more?
+    #[derive(Debug)]
+    pub struct PipelineRegistryServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PipelineRegistryServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PipelineRegistryServer<T>
+    where
+        T: PipelineRegistry,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/capstan.v1.PipelineRegistry/RegisterPipeline" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegisterPipelineSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::RegisterPipelineRequest>
+                    for RegisterPipelineSvc<T> {
+                        type Response = super::RegisterPipelineResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegisterPipelineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::register_pipeline(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegisterPipelineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/UnregisterPipeline" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnregisterPipelineSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::UnregisterPipelineRequest>
+                    for UnregisterPipelineSvc<T> {
+                        type Response = super::UnregisterPipelineResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnregisterPipelineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::unregister_pipeline(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnregisterPipelineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/UpdatePipelineStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdatePipelineStatusSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::UpdatePipelineStatusRequest>
+                    for UpdatePipelineStatusSvc<T> {
+                        type Response = super::UpdatePipelineStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdatePipelineStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::update_pipeline_status(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdatePipelineStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/ReportResourceUsage" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportResourceUsageSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::ReportResourceUsageRequest>
+                    for ReportResourceUsageSvc<T> {
+                        type Response = super::ReportResourceUsageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportResourceUsageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::report_resource_usage(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportResourceUsageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/Heartbeat" => {
+                    #[allow(non_camel_case_types)]
+                    struct HeartbeatSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::HeartbeatRequest>
+                    for HeartbeatSvc<T> {
+                        type Response = super::HeartbeatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HeartbeatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::heartbeat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HeartbeatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/HeartbeatStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct HeartbeatStreamSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::StreamingService<super::HeartbeatRequest>
+                    for HeartbeatStreamSvc<T> {
+                        type Response = super::HeartbeatResponse;
+                        type ResponseStream = T::HeartbeatStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::HeartbeatRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::heartbeat_stream(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HeartbeatStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/GetSystemStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSystemStatusSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::GetSystemStatusRequest>
+                    for GetSystemStatusSvc<T> {
+                        type Response = super::GetSystemStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSystemStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::get_system_status(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSystemStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/GetPipelineInfo" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPipelineInfoSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::GetPipelineInfoRequest>
+                    for GetPipelineInfoSvc<T> {
+                        type Response = super::GetPipelineInfoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPipelineInfoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::get_pipeline_info(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPipelineInfoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/ListPipelines" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPipelinesSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::ListPipelinesRequest>
+                    for ListPipelinesSvc<T> {
+                        type Response = super::ListPipelinesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPipelinesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::list_pipelines(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPipelinesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/CheckResourceAvailability" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckResourceAvailabilitySvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<
+                        super::CheckResourceAvailabilityRequest,
+                    > for CheckResourceAvailabilitySvc<T> {
+                        type Response = super::CheckResourceAvailabilityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::CheckResourceAvailabilityRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::check_resource_availability(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckResourceAvailabilitySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/Reserve" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReserveSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::ReserveRequest>
+                    for ReserveSvc<T> {
+                        type Response = super::ReserveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReserveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::reserve(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReserveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/GetReservation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReservationSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::GetReservationRequest>
+                    for GetReservationSvc<T> {
+                        type Response = super::GetReservationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReservationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::get_reservation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReservationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/ReleaseReservation" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseReservationSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::ReleaseReservationRequest>
+                    for ReleaseReservationSvc<T> {
+                        type Response = super::ReleaseReservationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseReservationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::release_reservation(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseReservationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/GetQueue" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetQueueSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::GetQueueRequest>
+                    for GetQueueSvc<T> {
+                        type Response = super::GetQueueResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetQueueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::get_queue(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetQueueSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/GetLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLimitsSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::GetLimitsRequest>
+                    for GetLimitsSvc<T> {
+                        type Response = super::GetLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::get_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/ChangeLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeLimitsSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::ChangeLimitsRequest>
+                    for ChangeLimitsSvc<T> {
+                        type Response = super::ChangeLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::change_limits(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/History" => {
+                    #[allow(non_camel_case_types)]
+                    struct HistorySvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::HistoryRequest>
+                    for HistorySvc<T> {
+                        type Response = super::HistoryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/RegistryAt" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegistryAtSvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::UnaryService<super::RegistryAtRequest>
+                    for RegistryAtSvc<T> {
+                        type Response = super::RegistryAtResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegistryAtRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::registry_at(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegistryAtSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/capstan.v1.PipelineRegistry/WatchRegistry" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchRegistrySvc<T: PipelineRegistry>(pub Arc<T>);
+                    impl<
+                        T: PipelineRegistry,
+                    > tonic::server::ServerStreamingService<super::WatchRegistryRequest>
+                    for WatchRegistrySvc<T> {
+                        type Response = super::WatchRegistryResponse;
+                        type ResponseStream = T::WatchRegistryStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRegistryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PipelineRegistry>::watch_registry(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchRegistrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PipelineRegistryServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "capstan.v1.PipelineRegistry";
+    impl<T> tonic::server::NamedService for PipelineRegistryServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// How long a failed attempt waits for the next: twice as long each time, jittered over its upper half. All zero means not
 /// at all.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -8,6 +8,7 @@ mod item;
 mod job;
 mod lease;
 mod malformed;
+mod pipeline;
 mod session;
 mod time;
 
@@ -18,8 +19,12 @@ pub use lease::{
     released, renew, renewed,
 };
 pub use malformed::{Malformed, Named};
+pub use pipeline::{
+    availability, fact, outcome, pipeline, pipeline_group, pipeline_id, pipeline_status, register, reservation,
+    reserve, rules, rules_change, status_report, system,
+};
 pub use session::{limit, limit_status, notes, policy, policy_change, session, session_name, status, worker};
-pub use time::timestamp;
+pub use time::{timestamp, wall_time};
 
 #[cfg(test)]
 mod tests;

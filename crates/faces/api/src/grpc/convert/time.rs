@@ -13,7 +13,7 @@ pub fn timestamp(time: WallTime) -> Timestamp {
 }
 
 /// A time as it came in; parts of a microsecond are cut off.
-pub(super) fn wall_time(time: &Timestamp, field: &str) -> Result<WallTime, Malformed> {
+pub fn wall_time(time: &Timestamp, field: &str) -> Result<WallTime, Malformed> {
     let in_range = (0..1_000_000_000).contains(&time.nanos);
     let micros = time.seconds.checked_mul(MICROS).and_then(|m| m.checked_add(i64::from(time.nanos / 1_000)));
     micros.filter(|_| in_range).map(WallTime).ok_or_else(|| {
