@@ -75,7 +75,7 @@ impl Bucket {
             return None;
         };
         let now = Instant::now();
-        let level = kept.get_or_insert(Level { tokens: rate * BURST_SECONDS, at: now });
+        let level = kept.get_or_insert(Level { tokens: 0.0, at: now });
         let earned = now.duration_since(level.at).as_secs_f64() * rate;
         *level = Level { tokens: (level.tokens + earned).min(rate * BURST_SECONDS), at: now };
         // Looked at again at least once an hour, so that any rate makes a valid time.

@@ -166,6 +166,14 @@ impl ChunkWriter for Patient<dyn ChunkWriter> {
         self.patience.moving("writing", self.inner.write(batch)).await
     }
 
+    async fn send(&mut self, batch: Batch) -> Result<Vec<RefusedDocument>> {
+        self.patience.moving("writing", self.inner.send(batch)).await
+    }
+
+    async fn settle(&mut self) -> Result<Vec<RefusedDocument>> {
+        self.patience.moving("writing", self.inner.settle()).await
+    }
+
     async fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.patience.moving("making writes durable", self.inner.checkpoint()).await
     }

@@ -91,9 +91,15 @@ impl Places {
         }
     }
 
-    /// A listing of the target that has the unit, where the target has it.
-    pub async fn scan(&self, session: &SessionName, spec: &Spec, unit: &Namespace) -> Result<Arc<Scan>, Halt> {
-        self.scans.with(session, unit, self.target(session, spec)).await
+    /// A listing of the target that has the unit, where the target has it; a newer one than that, if one is given.
+    pub async fn scan(
+        &self,
+        session: &SessionName,
+        spec: &Spec,
+        unit: &Namespace,
+        newer_than: Option<&Scan>,
+    ) -> Result<Arc<Scan>, Halt> {
+        self.scans.with(session, unit, newer_than, self.target(session, spec)).await
     }
 
     /// The target, to be read.

@@ -47,6 +47,8 @@ pub(super) async fn dump(task: &Task<'_>) -> Result<Done, Halt> {
         }
     }
     dump.seal(None).await?;
+    // What went through last is paid for before the next chunk may begin.
+    task.keep_pace(0, 0).await;
     let sum = dump.sum();
     let marker = Some(dump.opened.spool.marker().to_string().into());
     Ok(done(&DumpResult { documents: sum.documents, bytes: sum.bytes, parts: dump.parts, marker }))

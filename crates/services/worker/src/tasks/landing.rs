@@ -4,7 +4,7 @@ use super::dead_letters::DeadLetters;
 use super::{Task, target_unit};
 use crate::halt::Halt;
 use capstan_coordination::Progress;
-use capstan_endpoint::{Batch, Checkpoint, ChunkWriter, ErrorClass, PartKey};
+use capstan_endpoint::{Batch, Checkpoint, ChunkWriter, ErrorClass, PartKey, RefusedDocument};
 use capstan_migration::{RestoreResult, TargetPart};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,17 +78,31 @@ impl<'a> Landing<'a> {
         self.task.keep_pace(batch.documents, batch.bytes.len()).await;
         self.task.desk.may_write()?;
         let (documents, bytes) = (u64::from(batch.documents), batch.bytes.len() as u64);
-        let refused = self.writer.write(batch).await?;
-        let lost: u64 = refused.iter().map(|refused| refused.document.len() as u64).sum();
-        self.documents += documents - refused.len() as u64;
-        self.bytes += bytes - lost;
-        self.dead_letters += refused.len() as u64;
+        let refused = self.writer.send(batch).await?;
+        self.documents += documents;
+        self.bytes += bytes;
         self.since_checkpoint += bytes;
-        if !refused.is_empty() {
-            self.letters.add(refused).await?;
-        }
+        self.put_aside(refused).await?;
         self.tell();
         Ok(())
+    }
+
+    /// What was refused was counted as written when it was taken.
+    async fn put_aside(&mut self, refused: Vec<RefusedDocument>) -> Result<(), Halt> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let lost: u64 = refused.iter().map(|refused| refused.document.len() as u64).sum();
+        self.documents -= refused.len() as u64;
+        self.bytes -= lost;
+        self.dead_letters += refused.len() as u64;
+        self.letters.add(refused).await
+    }
+
+    /// Waits until the target has answered for everything that it was given.
+    async fn settle(&mut self) -> Result<(), Halt> {
+        let refused = self.writer.settle().await?;
+        self.put_aside(refused).await
     }
 
     /// Makes a checkpoint where one is due, or the worker stops.
@@ -98,6 +112,7 @@ impl<'a> Landing<'a> {
             return Ok(());
         }
         self.task.desk.may_write()?;
+        self.settle().await?;
         let sink = self.writer.checkpoint().await?;
         // What was refused must be as durable as what was taken.
         self.letters.flush().await?;
@@ -119,7 +134,10 @@ impl<'a> Landing<'a> {
     }
 
     pub async fn seal(mut self) -> Result<RestoreResult, Halt> {
+        // What went through last is paid for before the next chunk may begin.
+        self.task.keep_pace(0, 0).await;
         self.task.desk.may_write()?;
+        self.settle().await?;
         self.letters.flush().await?;
         let facts = self.writer.seal().await?;
         if facts.documents != self.documents {

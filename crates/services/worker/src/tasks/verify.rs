@@ -4,6 +4,7 @@ use super::mending::{Leased, Nothing};
 use super::{Done, Task, done, source_unit, target_unit};
 use crate::desk::Desk;
 use crate::halt::Halt;
+use crate::scans::Scan;
 use capstan_coordination::Progress;
 use capstan_endpoint::compare::{
     CompareOptions, CompareProgress, Comparison, Difference, DifferenceKind, MendOptions, Mending, OnProgress, Side,
@@ -23,29 +24,43 @@ pub(super) async fn verify(task: &Task<'_>) -> Result<Done, Halt> {
     let (read, written) = (source_unit(brief)?, target_unit(brief)?);
     let spec = task.spec();
     let expected = Side { source: task.places.expected(task.session(), spec).await?, unit: read };
-    let mut found = found(task, &written).await?;
-    if found.is_none() && spec.repair && spec.mode == Mode::Verify {
-        make(task, &written).await?;
-        found = self::found(task, &written).await?;
-    }
-    // What is not listed has no documents.
-    let found = found.unwrap_or_else(|| Side { source: Arc::new(Nothing), unit: written });
     let ranges = expected.source.split(&expected.unit, &task.split_target()).await?.len().max(1) as u64;
-    let result = match spec.verify {
-        Verify::Hash if spec.repair => mended(task, &expected, &found, ranges).await?,
-        Verify::Hash => by_hash(task, &expected, &found, ranges).await?,
-        Verify::Counts => by_counts(task, &expected, &found, ranges).await?,
-        Verify::None => VerifyResult::default(),
-    };
-    Ok(done(&result))
+    let mut older: Option<Arc<Scan>> = None;
+    loop {
+        let first = older.is_none();
+        let scan = task.places.scan(task.session(), spec, &written.namespace, older.as_deref()).await?;
+        if scan.unit(&written.namespace).is_none() && spec.repair && spec.mode == Mode::Verify && first {
+            make(task, &written).await?;
+            older = Some(scan);
+            continue;
+        }
+        let found = found(&scan, &written);
+        let result = match spec.verify {
+            Verify::Hash => by_hash(task, &expected, &found, ranges).await,
+            Verify::Counts => by_counts(task, &expected, &found, ranges).await,
+            Verify::None => Ok(VerifyResult::default()),
+        };
+        let wrong = !matches!(&result, Ok(result) if result.verdict.faults() == 0);
+        if wrong && first {
+            // The listing may be older than what was written since.
+            older = Some(scan);
+        } else if wrong && spec.repair && spec.verify == Verify::Hash {
+            return Ok(done(&mended(task, &expected, &found, ranges).await?));
+        } else {
+            return Ok(done(&result?));
+        }
+    }
 }
 
-/// The unit as the target lists it, if it does.
-async fn found(task: &Task<'_>, written: &Unit) -> Result<Option<Side>, Halt> {
-    let scan = task.places.scan(task.session(), task.spec(), &written.namespace).await?;
-    // The listing may be older than what was written since.
-    let unit = scan.unit(&written.namespace).map(|unit| Unit { estimate: written.estimate, ..unit.clone() });
-    Ok(unit.map(|unit| Side { source: Arc::clone(&scan.source), unit }))
+/// The unit as the target lists it; what is not listed has no documents.
+fn found(scan: &Scan, written: &Unit) -> Side {
+    match scan.unit(&written.namespace) {
+        // How much there is was not known yet when it was listed.
+        Some(unit) => {
+            Side { source: Arc::clone(&scan.source), unit: Unit { estimate: written.estimate, ..unit.clone() } }
+        }
+        None => Side { source: Arc::new(Nothing), unit: written.clone() },
+    }
 }
 
 /// Makes a unit that the target lacks, with everything that defines it.

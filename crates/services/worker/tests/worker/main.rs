@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod crashes;
+mod flaky;
 mod gate;
 mod journeys;
 mod mendable;
 mod misfortunes;
 mod modes;
 mod picky;
+mod servers;
 mod stage;
+mod steering;
+mod trap;

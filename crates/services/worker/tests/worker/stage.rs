@@ -209,7 +209,21 @@ impl Stage {
     }
 
     pub fn employ(&self, options: Options) -> Employed {
-        Employed::new(Worker::new(Arc::new(self.line.clone()), options))
+        self.employ_over(Arc::new(self.line.clone()), options)
+    }
+
+    /// A worker that reaches the coordinator in another way.
+    pub fn employ_over(&self, coordination: Arc<dyn Coordination>, options: Options) -> Employed {
+        Employed::new(Worker::new(coordination, options))
+    }
+
+    /// So many collections of one small document each.
+    pub fn write_small(&self, collections: usize) {
+        fs::create_dir_all(self.path("from/small")).unwrap();
+        for number in 0..collections {
+            let document = bson::serialize_to_vec(&doc! { "_id": number as i32 }).unwrap();
+            fs::write(self.path("from/small").join(format!("c{number:04}.bson")), document).unwrap();
+        }
     }
 
     /// What the coordinator knows.
@@ -308,6 +322,7 @@ pub fn data_files(dump: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// A worker that runs until it is dismissed.
 pub struct Employed {
+    pub worker: Arc<Worker>,
     pub activity: tokio::sync::watch::Receiver<Activity>,
     stop: CancellationToken,
     running: JoinHandle<Result<(), WorkerError>>,
@@ -315,12 +330,13 @@ pub struct Employed {
 
 impl Employed {
     fn new(worker: Worker) -> Self {
+        let worker = Arc::new(worker);
         let (activity, stop) = (worker.activity(), CancellationToken::new());
         let running = tokio::spawn({
-            let stop = stop.clone();
+            let (worker, stop) = (Arc::clone(&worker), stop.clone());
             async move { worker.run(stop).await }
         });
-        Self { activity, stop, running }
+        Self { worker, activity, stop, running }
     }
 
     /// Waits until it does what is wanted.
