@@ -188,7 +188,12 @@ impl Journal for ScriptedJournal {
         }
         let mut rows: Vec<_> = rows.collect();
         rows.pop();
-        rows.push(Err(error("read a row")));
+        rows.push(Err(JournalError::Damaged {
+            position: snapshot.position,
+            place: "the script".into(),
+            offset: 0,
+            what: "a row's checksum".into(),
+        }));
         Ok(Box::new(rows.into_iter()))
     }
 
