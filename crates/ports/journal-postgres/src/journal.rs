@@ -8,7 +8,7 @@ use crate::pages::{Shared, locked};
 use crate::reader::Reader;
 use crate::row::{Encoded, damaged, table_of};
 use crate::snapshot::{self, Shelf};
-use crate::{OpenError, PostgresOptions, archive, retention, schema};
+use crate::{OpenError, PostgresOptions, archive, retention, schema, takeover};
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{
     Append, Commit, Durability, Journal, JournalError, Recorded, Refusal, SnapshotInfo, SnapshotRows, SnapshotWriter,
@@ -27,11 +27,11 @@ const ARCHIVE_STEPS_MAX: usize = 20;
 /// connection that writes, one that all readers share, and one for each snapshot that is being written.
 pub struct PostgresJournal {
     // Dropped first: snapshots that were finished are waited for.
-    shelf: Shelf,
-    line: Line,
+    pub(crate) shelf: Shelf,
+    pub(crate) line: Line,
     reading: Shared,
-    place: String,
-    identity: i64,
+    pub(crate) place: String,
+    pub(crate) identity: i64,
     durability: Durability,
     commit_bytes_max: u64,
     /// The highest epoch that was written under from here.
@@ -61,6 +61,7 @@ impl PostgresJournal {
         let told = |fault: Fault| fault.told("open the journal", &place);
         let facts = schema::prepare(&mut line).map_err(told)?;
         let identity = head::identity(&mut line).map_err(told)?;
+        takeover::see_finished(&mut line).map_err(told)?;
         let reading = Line::new(Arc::clone(&server)).map_err(|source| crate::no_line(&server.place, source))?;
         if let Durability::Later(reason) = &facts.durability {
             tracing::warn!(place, reason, "the database acknowledges commits before they are durable");
@@ -94,11 +95,13 @@ impl PostgresJournal {
                 self.reached = next;
                 Ok(next)
             }
-            None => {
-                let what = "the positions below 2^53 are used up; start a new journal".to_owned();
-                Err(JournalError::Unfit { place: self.place.clone(), what })
-            }
+            None => Err(self.no_positions_left()),
         }
+    }
+
+    pub(crate) fn no_positions_left(&self) -> JournalError {
+        let what = "the positions below 2^53 are used up; start a new journal".to_owned();
+        JournalError::Unfit { place: self.place.clone(), what }
     }
 
     /// Looks at the head, and sees that nothing which was there before is gone.

@@ -51,6 +51,7 @@ mod retention;
 mod row;
 mod schema;
 mod snapshot;
+mod takeover;
 #[cfg(feature = "tls")]
 mod tls;
 

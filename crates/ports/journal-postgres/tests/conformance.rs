@@ -45,6 +45,7 @@ macro_rules! schema {
 
 mod journal {
     capstan_journal::conformance!(schema!());
+    capstan_journal::takeover_conformance!(schema!());
 }
 
 mod election {

@@ -34,6 +34,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod backup;
 mod commit;
 pub mod conformance;
 pub mod election;
@@ -41,6 +42,7 @@ pub mod embedded;
 mod encoding;
 mod port;
 pub mod retention;
+mod takeover;
 
 pub use commit::{Commit, Entry};
 pub use election::{Candidate, Election, Replaced, Standing};
@@ -50,3 +52,4 @@ pub use port::{
     Append, Durability, Journal, JournalError, Recorded, Refusal, SnapshotInfo, SnapshotProgress, SnapshotRows,
     SnapshotWriter, Tail,
 };
+pub use takeover::{Beginning, Takeover};

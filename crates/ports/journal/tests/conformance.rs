@@ -43,8 +43,10 @@ impl Store for PowerCut {
 
 mod in_a_directory {
     capstan_journal::conformance!(super::Directory(tempfile::tempdir().unwrap()));
+    capstan_journal::takeover_conformance!(super::Directory(tempfile::tempdir().unwrap()));
 }
 
 mod on_a_disk_that_loses_power {
     capstan_journal::conformance!(super::PowerCut(super::FaultyDisk::new()));
+    capstan_journal::takeover_conformance!(super::PowerCut(super::FaultyDisk::new()));
 }

@@ -35,10 +35,19 @@ impl Shelf {
 
     /// Begins to write a snapshot; whoever begins one must lead.
     pub fn begin(&mut self, info: SnapshotInfo) -> io::Result<Box<dyn SnapshotWriter>> {
+        self.write(info, false)
+    }
+
+    /// Begins to write one that a restore brings, whatever the head says.
+    pub fn adopt(&mut self, info: SnapshotInfo) -> io::Result<Box<dyn SnapshotWriter>> {
+        self.write(info, true)
+    }
+
+    fn write(&mut self, info: SnapshotInfo, is_adopted: bool) -> io::Result<Box<dyn SnapshotWriter>> {
         self.writing.retain(Writing::is_running);
         let id = drawn();
         let beside = self.writing.iter().map(|writing| writing.id).collect();
-        let title = Title { id, identity: self.identity, info, beside };
+        let title = Title { id, identity: self.identity, info, is_adopted, beside };
         let (pen, writing) = writer::begin(Arc::clone(&self.server), title, self.backlog_max)?;
         self.writing.push(writing);
         Ok(Box::new(pen))

@@ -32,6 +32,9 @@ const FINISH: &str = "WITH leader AS (SELECT 1 FROM head WHERE epoch <= $2::bigi
         WHERE stream = $4 AND position = $3::bigint AND state = 1 AND id <> $1::bigint) \
     UPDATE snapshots SET state = 1, bytes = $5, rows = $6, pages = $7, checksum = $8 FROM leader \
     WHERE id = $1::bigint AND state = 0";
+// The log that it belongs to comes after it.
+const ADOPT: &str = "UPDATE snapshots SET state = 1, bytes = $2, rows = $3, pages = $4, checksum = $5 \
+    WHERE id = $1 AND state = 0 AND EXISTS (SELECT 1 FROM snapshots WHERE state = 3)";
 const SEEN: &str = "SELECT epoch FROM head";
 
 /// What a writing thread is told, in this order.
@@ -74,6 +77,8 @@ pub(super) struct Title {
     pub id: i64,
     pub identity: i64,
     pub info: SnapshotInfo,
+    /// Whether a restore brings it.
+    pub is_adopted: bool,
     /// The others that are being written under the same leadership.
     pub beside: Vec<i64>,
 }
@@ -239,11 +244,14 @@ impl Sheet {
             bytes += self.put(&mut page, identity)?;
         }
         let (pages, checksum) = (page.number, i64::from(page.chain));
-        let finished = self.line.execute(
-            0,
-            FINISH,
-            &[&id, &epoch, &position, &info.stream.as_str(), &bytes, &rows, &pages, &checksum],
-        )?;
+        let finished = match self.title.is_adopted {
+            true => self.line.execute(0, ADOPT, &[&id, &bytes, &rows, &pages, &checksum])?,
+            false => self.line.execute(
+                0,
+                FINISH,
+                &[&id, &epoch, &position, &info.stream.as_str(), &bytes, &rows, &pages, &checksum],
+            )?,
+        };
         if finished == 0 {
             let seen = self.line.query(SEEN, &[])?.first().map_or(0, |row| row.get(0));
             let seen = capstan_ids::Epoch::new(crate::row::unsigned(seen));

@@ -31,11 +31,13 @@ mod appends;
 pub mod election;
 mod retention;
 mod snapshots;
+mod takeover;
 mod volume;
 
 pub use appends::*;
 pub use retention::*;
 pub use snapshots::*;
+pub use takeover::*;
 pub use volume::*;
 
 use crate::{Append, Commit, Journal, Recorded, SnapshotInfo, SnapshotProgress, SnapshotWriter};

@@ -44,6 +44,25 @@ pub(super) fn keep(
     sheet.map_or(Ok(()), |sheet| sheet.finish(&**files, identity, segment, stream))
 }
 
+/// Puts runs of `stream` into its archive as they are, durably.
+pub(super) fn put(
+    files: &dyn Files,
+    identity: u64,
+    stream: &StreamName,
+    runs: &[Recorded],
+) -> Result<(), JournalError> {
+    let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return Ok(()) };
+    let end = last.position.plus(last.commit.events());
+    // Stands for the segment of the log that they have left.
+    let segment =
+        Segment { name: String::new(), first: first.position, end, end_offset: 0, before: WallTime(i64::MIN) };
+    let mut sheet = Sheet::begin(files, identity, &segment, stream)?;
+    for run in runs {
+        sheet.add(files, run)?;
+    }
+    sheet.finish(files, identity, &segment, stream)
+}
+
 /// The events of one stream in a commit, neighbours together.
 fn runs(recorded: &Recorded, stream: &StreamName) -> Vec<Recorded> {
     let mut runs: Vec<Recorded> = Vec::new();

@@ -5,7 +5,7 @@ use super::frame::{self, FRAME_ALIGNMENT, FRAME_HEAD, Frame, FrameHead, FrameKin
 use super::options::EmbeddedOptions;
 use super::prepare::NextSegment;
 use super::segment::{LOG_DIR, PREPARED, SEGMENT_HEAD, Segment, SegmentHead, SegmentKind, failed, segment_name};
-use crate::{Commit, JournalError, Refusal};
+use crate::{Beginning, Commit, JournalError, Refusal};
 use capstan_ids::{Epoch, Position, WallTime};
 use std::collections::VecDeque;
 use std::io;
@@ -255,6 +255,13 @@ impl Log {
         self.write()?;
         self.marked = true;
         Ok(())
+    }
+
+    /// Makes a log in which nothing stands yet begin elsewhere.
+    pub fn begin_again(&mut self, beginning: &Beginning) -> Result<(), Halt> {
+        (self.place.epoch, self.place.at) = (beginning.epoch, beginning.before);
+        self.roll(0, beginning.first)?;
+        self.delete_oldest().map_err(|error| self.break_with(error))
     }
 
     /// Goes on in a new segment at `first`, which is the next position or higher.

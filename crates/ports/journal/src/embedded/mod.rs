@@ -4,6 +4,7 @@
 //! LOCK                                        held while a process has the journal
 //! log/00000000000000000001.segment            frames of commits, named after their first position
 //! log/next.prepared                           zeros, the next segment to be
+//! log/restore.unfinished                      there while a restore is under way, or after one that was cut short
 //! snapshots/work.shop@00000000000000004711.snapshot
 //! archive/registry/00000000000000000001.archive
 //! ```
@@ -24,6 +25,7 @@ mod recovery;
 mod scan;
 mod segment;
 mod snapshot;
+mod takeover;
 
 pub use options::EmbeddedOptions;
 

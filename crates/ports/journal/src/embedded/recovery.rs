@@ -13,7 +13,8 @@ use super::frame::{self, FrameHead, FrameKind};
 use super::log::{Live, Log, Place};
 use super::scan::{Frames, Step, look_behind};
 use super::segment::{
-    LOG_DIR, PREPARED, SEGMENT_HEAD, Segment, SegmentHead, SegmentKind, failed, named_position, open, segment_name,
+    LOG_DIR, PREPARED, RESTORING, SEGMENT_HEAD, Segment, SegmentHead, SegmentKind, failed, named_position, open,
+    segment_name,
 };
 use crate::JournalError;
 use capstan_ids::{Epoch, Position, WallTime};
@@ -27,6 +28,9 @@ pub(super) fn recover(files: &Arc<dyn Files>) -> Result<Option<Log>, JournalErro
     for name in files.list(LOG_DIR).map_err(failed("list", &**files, LOG_DIR))? {
         if format!("{LOG_DIR}/{name}") == PREPARED {
             files.remove(PREPARED).map_err(failed("remove", &**files, PREPARED))?;
+        } else if format!("{LOG_DIR}/{name}") == RESTORING {
+            let what = "a restore into it was begun and has not ended; delete this directory, and restore again";
+            return Err(JournalError::Unfit { place: files.place(""), what: what.to_owned() });
         } else if let Some(first) = named_position(&name, ".segment") {
             firsts.push(first);
         } else {

@@ -29,6 +29,8 @@ const MAGIC: [u8; 8] = *b"CAPSTANJ";
 pub(super) const LOG_DIR: &str = "log";
 /// The file that becomes the next segment.
 pub(super) const PREPARED: &str = "log/next.prepared";
+/// Is there from the beginning of a restore to its end.
+pub(super) const RESTORING: &str = "log/restore.unfinished";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SegmentKind {
