@@ -72,6 +72,20 @@ pub trait ChunkWriter: Send {
     /// Takes a batch. Documents that the target refuses for good come back with the reason and the rest is written.
     async fn write(&mut self, batch: Batch) -> Result<Vec<RefusedDocument>>;
 
+    /// The same, but may return while some batches, a bounded number of them, are still on their way.
+    ///
+    /// What is refused of those, and how they fail, is told by a later call of this or of [`settle`](Self::settle). Once one
+    /// has failed, the writer is of no more use.
+    async fn send(&mut self, batch: Batch) -> Result<Vec<RefusedDocument>> {
+        self.write(batch).await
+    }
+
+    /// Waits for all batches that are on their way. After `send` this comes before `checkpoint` and `seal`, which give
+    /// nothing back.
+    async fn settle(&mut self) -> Result<Vec<RefusedDocument>> {
+        Ok(Vec::new())
+    }
+
     /// Makes all that was written durable, and says how to go on from there.
     async fn checkpoint(&mut self) -> Result<Checkpoint>;
 

@@ -1,5 +1,7 @@
 //! Brings documents to a target, in groups that the server takes at once, each exactly once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use capstan_endpoint::{RefusedDocument, Result};
 
@@ -13,20 +15,21 @@ const GROUP_DOCUMENTS: usize = 1_000;
 /// From so many documents on, duplicates among a group show that this stretch was written before.
 const TELLING_GROUP: usize = 8;
 
-/// Writes documents so that each lies there once, with its own bytes, whatever was there before.
+/// Writes documents so that each lies there once, with its own bytes, whatever was there before. Several groups may be on
+/// their way at once.
 pub(crate) struct Placing {
     target: Target,
     /// This stretch may have been written before: look first, instead of provoking an error for each document.
-    looking: bool,
+    looking: AtomicBool,
 }
 
 impl Placing {
     pub fn new(target: Target, looking: bool) -> Self {
-        Self { target, looking }
+        Self { target, looking: AtomicBool::new(looking) }
     }
 
     /// Writes documents, and gives back those that the target will never take.
-    pub async fn place(&mut self, documents: impl Iterator<Item = &[u8]>) -> Result<Vec<RefusedDocument>> {
+    pub async fn place(&self, documents: impl Iterator<Item = &[u8]>) -> Result<Vec<RefusedDocument>> {
         let mut refused = Vec::new();
         for group in groups(&self.target, documents, &mut refused) {
             self.group(&group, &mut refused).await?;
@@ -34,11 +37,11 @@ impl Placing {
         Ok(refused)
     }
 
-    async fn group(&mut self, documents: &[&[u8]], refused: &mut Vec<RefusedDocument>) -> Result<()> {
+    async fn group(&self, documents: &[&[u8]], refused: &mut Vec<RefusedDocument>) -> Result<()> {
         let (mut new, mut changed) = (documents.to_vec(), Vec::new());
-        if self.looking {
+        if self.looking.load(Ordering::Relaxed) {
             let there = There::of(&self.target, documents).await?;
-            self.looking = !there.is_empty();
+            self.looking.store(!there.is_empty(), Ordering::Relaxed);
             new.retain(|document| match there.state_of(document) {
                 State::Missing => true,
                 State::Same => false,
@@ -52,7 +55,7 @@ impl Placing {
         let outcome = self.target.write(Verb::Insert, &new).await?;
         refused.extend(outcome.refused.into_iter().map(|(place, reason)| letter(new[place], reason)));
         if documents.len() >= TELLING_GROUP && outcome.duplicates.len() * 2 >= documents.len() {
-            self.looking = true;
+            self.looking.store(true, Ordering::Relaxed);
         }
         if !outcome.duplicates.is_empty() {
             let duplicates: Vec<&[u8]> = outcome.duplicates.iter().map(|(place, _)| new[*place]).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use capstan_endpoint::{
-    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, IndexTime, Mend, Occupancy, PartKey, Result, Scan, SetAside,
+    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, ExtJson, IndexTime, Mend, Occupancy, PartKey, Result, Scan, SetAside,
     Sink, SinkAbilities, Source, Unit, UnitKind, WritePlan,
 };
 
@@ -74,7 +74,10 @@ impl Sink for MongoSink {
         part: &PartKey,
         resume: Option<&Checkpoint>,
     ) -> Result<Box<dyn ChunkWriter>> {
-        Ok(Box::new(MongoWriter::open(self.target(unit), part, resume)?))
+        // A capped collection is read in the order in which it was written.
+        let options = unit.options.as_ref().map(ExtJson::to_document).unwrap_or_default();
+        let in_order = options.get_bool("capped").unwrap_or(false);
+        Ok(Box::new(MongoWriter::open(self.target(unit), in_order, part, resume)?))
     }
 
     async fn finish_unit(&self, unit: &Unit, plan: &WritePlan, _: &[ChunkFacts]) -> Result<Vec<SetAside>> {
