@@ -17,6 +17,7 @@
 
 mod acquiring;
 mod adapting;
+mod backup;
 mod briefing;
 mod clock;
 mod cluster;
@@ -40,6 +41,7 @@ mod streams;
 mod waiters;
 mod watch;
 
+pub use backup::{Backup, StartBackupError, audited_streams};
 pub use clock::{Clock, SystemClock};
 pub use cluster::{Cluster, ClusterError, Leadership, SharedStore, StoreError, Term, Turn};
 pub use coordinator::{Coordinator, EndError, Options, StartError};

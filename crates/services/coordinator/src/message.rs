@@ -1,5 +1,6 @@
 //! What the owner is asked, and answers that wait for a flush.
 
+use crate::backup::WithJournal;
 use crate::failure::Failure;
 use crate::handle::{Acquired, Outcome, PipelineOutcome};
 use crate::history::{History, HistoryLook};
@@ -28,6 +29,7 @@ pub(crate) enum Message {
     Read(Look),
     ReadLog { from: Position, reply: oneshot::Sender<Result<Result<Log, JournalError>, Failure>> },
     ReadHistory { look: HistoryLook, reply: oneshot::Sender<Result<Result<History, JournalError>, Failure>> },
+    WithJournal(WithJournal),
     Stop,
 }
 
@@ -65,6 +67,7 @@ impl Message {
             Self::Pipelines { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::ReadLog { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::ReadHistory { reply, .. } => drop(reply.send(Err(why.clone()))),
+            Self::WithJournal(act) => act(Err(why.clone())),
             Self::Stop => return true,
         }
         false

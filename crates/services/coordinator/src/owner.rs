@@ -333,6 +333,10 @@ impl Owner {
                 drop(reply.send(Ok(self.journal.read(from))));
                 1
             }
+            Message::WithJournal(act) => {
+                act(Ok(self.journal.as_mut()));
+                1
+            }
             Message::Stop => {
                 self.stopping = true;
                 1
