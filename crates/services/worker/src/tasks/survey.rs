@@ -146,13 +146,20 @@ impl Survey<'_> {
     }
 
     /// Collections that only the target has, among those that the job would take under their names there.
+    ///
+    /// Where the job takes everything, other databases of the target are none of its business: a server holds many.
     async fn add_what_only_the_target_has(&mut self) -> Result<(), Halt> {
         let expected: HashSet<_> =
             self.result.units.iter().filter_map(|unit| self.selection.target(&unit.source).ok()).collect();
+        let databases: HashSet<_> = expected.iter().map(|name| name.database.clone()).collect();
+        let everything = self.task.spec().include.is_empty();
         let target = self.task.places.target(self.task.session(), self.task.spec()).await?;
         for unit in target.units().await?.units {
             let name = named(&unit.namespace);
             if expected.contains(&name) || !self.would_become(&name) {
+                continue;
+            }
+            if everything && !databases.contains(&name.database) {
                 continue;
             }
             let documents = match (unit.kind, unit.estimate.documents) {
