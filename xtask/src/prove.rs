@@ -30,6 +30,12 @@ const PROOFS: &[Proof] = &[
         environment: &[],
     },
     Proof {
+        name: "failover",
+        shows: "three servers on one database (--journal postgres or cassandra), whose leader is killed, frozen and cut off",
+        cargo: &["run", "--package", "capstan-proofs", "--", "failover"],
+        environment: &[],
+    },
+    Proof {
         name: "worker-lost",
         shows: "a migration whose workers and server are killed on the way; both sides are the same at its end",
         cargo: &["run", "--package", "capstan-proofs", "--", "worker-lost"],

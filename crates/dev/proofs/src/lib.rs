@@ -9,12 +9,14 @@
 //! - It kills only processes it has started, by their id, and leaves none behind.
 //! - What the judge accuses is broken for certain: an unknown outcome is taken for both.
 
+pub mod asking;
 pub mod bulk;
 pub mod check;
 pub mod churn;
 pub mod crowd;
 pub mod dice;
 pub mod door;
+pub mod failover;
 pub mod history;
 pub mod kills;
 pub mod million;

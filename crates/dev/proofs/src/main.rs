@@ -1,6 +1,6 @@
 //! `cargo xtask prove NAME` runs these.
 
-use capstan_proofs::{churn, kills, million, server, worker_lost};
+use capstan_proofs::{churn, failover, kills, million, server, worker_lost};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -17,6 +17,8 @@ struct Arguments {
 enum Proof {
     /// Clients of every sort on a server that is killed, frozen and told to end
     Kills(kills::Options),
+    /// Clients on three servers that share a database, whose leader is killed, frozen, told to end and cut off
+    Failover(failover::Options),
     /// A million items, a kill, and the seconds until the first is handed out again
     Million(million::Options),
     /// The rate with very much behind against that with nothing, and the longest wait for a status
@@ -44,6 +46,14 @@ async fn prove(proof: Proof) -> anyhow::Result<bool> {
     Ok(match proof {
         Proof::Kills(options) => {
             let report = kills::run(&options, true).await?;
+            print!("{}", report.table());
+            if !report.is_good() {
+                print!("{}", report.stories());
+            }
+            report.is_good()
+        }
+        Proof::Failover(options) => {
+            let report = failover::run(&options, true).await?;
             print!("{}", report.table());
             if !report.is_good() {
                 print!("{}", report.stories());

@@ -74,6 +74,11 @@ impl Server {
 
     /// Starts one on a data directory at given addresses.
     pub async fn start_at(program: &Path, dir: &Path, http: &str, grpc: &str) -> Result<Self> {
+        Self::start_with(program, dir, http, grpc, &[]).await
+    }
+
+    /// Starts one on a data directory at given addresses, with further arguments.
+    pub async fn start_with(program: &Path, dir: &Path, http: &str, grpc: &str, more: &[String]) -> Result<Self> {
         let log_path = dir.with_extension("log");
         let log = OpenOptions::new().create(true).append(true).open(&log_path);
         let log = log.with_context(|| format!("open {}", log_path.display()))?;
@@ -83,6 +88,7 @@ impl Server {
             .arg("--data-dir")
             .arg(dir)
             .args(["--http", http, "--grpc", grpc])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A connection that is made again by itself.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Grpc {
     work: WorkClient<Channel>,
 }

@@ -2,6 +2,7 @@
 
 pub mod grpc;
 pub mod inside;
+pub mod several;
 pub mod stream;
 mod wire;
 
