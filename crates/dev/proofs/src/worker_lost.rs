@@ -2,6 +2,8 @@
 //! work, and the server too; and at the end the target is what the source is, document by document.
 
 use crate::dice::Dice;
+use crate::failover::cluster::{Cluster, Harm};
+use crate::failover::database::{Database, Kind};
 use crate::server::{Server, program};
 use anyhow::{Context, Result, bail, ensure};
 use capstan_testkit::shop;
@@ -37,6 +39,10 @@ pub struct Options {
     /// Everything must be over after so many seconds
     #[arg(long, default_value_t = 420)]
     pub seconds: u64,
+    /// Three servers on this database instead of one with a journal of its own; the leader is killed, and workers and
+    /// the client know the address of one server only
+    #[arg(long, value_enum)]
+    pub journal: Option<Kind>,
     /// Where chance begins
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -74,6 +80,61 @@ struct Verified {
     missing: u64,
     extra: u64,
     different: u64,
+}
+
+/// What the workers and the client ask.
+enum Host {
+    Alone { program: PathBuf, dir: PathBuf, server: Option<Server> },
+    Shared { cluster: Cluster, _database: Database },
+}
+
+impl Host {
+    async fn start(place: &Path, options: &Options) -> Result<Self> {
+        let Some(kind) = options.journal else {
+            let (program, dir) = (program()?, place.join("data"));
+            fs::create_dir(&dir)?;
+            let server = Server::start(&program, &dir).await?;
+            return Ok(Self::Alone { program, dir, server: Some(server) });
+        };
+        let seed = options.seed;
+        let database = tokio::task::spawn_blocking(move || Database::find(kind, seed)).await??;
+        let cluster = Cluster::start(place, &database).await?;
+        cluster.whole().await?;
+        Ok(Self::Shared { cluster, _database: database })
+    }
+
+    /// The one address that is known: of several servers, that of a standby.
+    async fn url(&self) -> Result<String> {
+        let http = match self {
+            Self::Alone { server, .. } => server.as_ref().context("the server runs")?.http.clone(),
+            Self::Shared { cluster, .. } => {
+                let leader = cluster.leader(None).await?;
+                let mut all = cluster.http();
+                all.remove((leader + 1) % all.len())
+            }
+        };
+        Ok(format!("http://{http}"))
+    }
+
+    /// Kills the server, or the one that leads, and starts it again.
+    async fn kill(&mut self, dice: &mut Dice) -> Result<()> {
+        match self {
+            Self::Alone { program, dir, server } => {
+                let killed = server.take().context("the server runs")?;
+                let (http, grpc) = (killed.http.clone(), killed.grpc.clone());
+                killed.kill().await?;
+                *server = Some(Server::start_at(program, dir, &http, &grpc).await?);
+            }
+            Self::Shared { cluster, .. } => {
+                let leader = cluster.leader(None).await?;
+                cluster.harm(Harm::Kill, leader, dice).await?;
+                cluster.leader(Some(leader)).await?;
+                cluster.mend().await?;
+                cluster.whole().await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where everything of a run lies.
@@ -129,11 +190,8 @@ pub async fn run(options: &Options) -> Result<Figures> {
     let place = tempfile::tempdir().context("make a directory")?;
     let from = place.path().join("from");
     shop::generate(&from, options.documents, options.seed).context("make a shop")?;
-    let (program, dir) = (program()?, place.path().join("data"));
-    fs::create_dir(&dir)?;
-    let mut server = Server::start(&program, &dir).await?;
-    let (http, grpc) = (server.http.clone(), server.grpc.clone());
-    let mut scene = Scene { program, place, url: format!("http://{http}"), started: 0 };
+    let mut host = Host::start(place.path(), options).await?;
+    let mut scene = Scene { program: program()?, place, url: host.url().await?, started: 0 };
     let mut workers = Vec::new();
     for _ in 0..options.workers {
         workers.push(scene.worker()?);
@@ -154,8 +212,7 @@ pub async fn run(options: &Options) -> Result<Figures> {
             () = tokio::time::sleep(pause) => {}
         }
         if servers_killed < options.servers_killed && dice.percent(35) {
-            server.kill().await?;
-            server = Server::start_at(&scene.program, &dir, &http, &grpc).await?;
+            host.kill(&mut dice).await?;
             servers_killed += 1;
         } else if workers_killed < options.workers_killed {
             let place = dice.between(0, workers.len() as u64 - 1) as usize;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use capstan_proofs::failover::{self, database::Kind};
+use capstan_proofs::worker_lost;
 
 /// A few rounds; none where there is no database.
 async fn prove(name: &str, journal: Kind) -> Result<()> {
@@ -39,4 +40,29 @@ async fn three_servers_on_postgres_keep_every_promise_whatever_becomes_of_their_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_servers_on_cassandra_keep_every_promise_whatever_becomes_of_their_leader() -> Result<()> {
     prove("three_servers_on_cassandra_keep_every_promise_whatever_becomes_of_their_leader", Kind::Cassandra).await
+}
+
+/// Neither the workers nor the client know more than one address, that of a standby at the start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_whose_leader_is_killed_is_the_same_on_both_sides() -> Result<()> {
+    let journal = Kind::Postgres;
+    if std::env::var_os(journal.variable()).is_none() {
+        let name = "a_migration_whose_leader_is_killed_is_the_same_on_both_sides";
+        capstan_testkit::skipped(name, &format!("{} is not set", journal.variable()));
+        return Ok(());
+    }
+    let options = worker_lost::Options {
+        documents: 6_000,
+        workers: 2,
+        workers_killed: 0,
+        servers_killed: 1,
+        chunk_documents: 100,
+        seconds: 150,
+        journal: Some(journal),
+        seed: 1,
+        json: false,
+    };
+    let figures = worker_lost::run(&options).await?;
+    ensure!(figures.servers_killed == 1, "the leader was not killed before the migration was over: {figures:?}");
+    Ok(())
 }

@@ -42,6 +42,7 @@ async fn a_migration_that_loses_a_worker_and_its_server_is_the_same_on_both_side
         servers_killed: 1,
         chunk_documents: 200,
         seconds: 150,
+        journal: None,
         seed: 1,
         json: false,
     };

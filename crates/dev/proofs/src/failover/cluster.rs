@@ -38,11 +38,13 @@ pub enum Harm {
     KillStandby,
     /// The leader is cut off from the other servers alone.
     CutPeers,
+    /// The database is away for all servers, for less or more than a term.
+    DatabaseAway,
 }
 
 impl Harm {
     /// Every harm.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::Terminate,
         Self::Freeze,
@@ -51,6 +53,7 @@ impl Harm {
         Self::Blink,
         Self::KillStandby,
         Self::CutPeers,
+        Self::DatabaseAway,
     ];
 
     /// In a few words.
@@ -64,6 +67,7 @@ impl Harm {
             Self::Blink => "leader away for a moment",
             Self::KillStandby => "standby killed",
             Self::CutPeers => "leader cut off from standbys",
+            Self::DatabaseAway => "database away, from its return",
         }
     }
 
@@ -204,6 +208,12 @@ impl Cluster {
             Harm::CutPeers => {
                 self.members[leader].door.set(Passage::Silent);
                 tokio::time::sleep(Duration::from_millis(dice.between(200, 3_500))).await;
+                Ok(())
+            }
+            Harm::DatabaseAway => {
+                let how = if dice.percent(50) { Passage::Silent } else { Passage::Refused };
+                self.members.iter().for_each(|member| member.database.set(how));
+                tokio::time::sleep(Duration::from_millis(dice.between(300, 7_000))).await;
                 Ok(())
             }
         }

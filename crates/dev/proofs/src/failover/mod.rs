@@ -109,8 +109,12 @@ pub async fn run(options: &Options, is_told: bool) -> Result<Report> {
         let at = crowd.ground().now();
         faults.push(Fault { at, what: harm.told() });
         cluster.harm(harm, leader, &mut dice).await?;
-        let gone = if harm == Harm::Terminate { crowd.ground().now() } else { at };
-        occurrences.push(Occurrence { harm, at, gone });
+        let done = crowd.ground().now();
+        occurrences.push(match harm {
+            Harm::Terminate => Occurrence { harm, at, gone: done },
+            Harm::DatabaseAway => Occurrence { harm, at: done, gone: done },
+            _ => Occurrence { harm, at, gone: at },
+        });
         let mut new = leader;
         if harm.changes_leader() {
             new = cluster.leader(Some(leader)).await.with_context(|| format!("round {round}: {}", harm.told()))?;
@@ -178,10 +182,13 @@ fn draw(bag: &mut Vec<Harm>, dice: &mut Dice) -> Harm {
 }
 
 fn too_slow(options: &Options, times: &Times) -> Vec<String> {
-    let goals = Harm::ALL.into_iter().filter(|harm| harm.changes_leader()).map(|harm| match harm {
-        Harm::Terminate => (harm, options.hand_over_ms),
-        _ => (harm, options.goal_ms),
-    });
+    let goals =
+        Harm::ALL.into_iter().filter(|harm| harm.changes_leader() || *harm == Harm::DatabaseAway).map(
+            |harm| match harm {
+                Harm::Terminate => (harm, options.hand_over_ms),
+                _ => (harm, options.goal_ms),
+            },
+        );
     let slow = goals.filter_map(|(harm, goal)| {
         let longest = times.longest(harm).filter(|longest| *longest > goal)?;
         Some(format!("{}: {longest} ms, the goal is {goal} ms", harm.told()))
