@@ -3,9 +3,10 @@
 use crate::failure::Failure;
 use crate::handle::turn_away_all;
 use crate::owner::{End, Owner};
-use crate::recovery;
+use crate::recovery::{self, RecoveryError};
 use crate::status::Role;
 use capstan_ids::Moment;
+use capstan_journal::JournalError;
 use std::time::Duration;
 
 /// When whoever was answered nothing may ask again: another server leads by then, mostly.
@@ -26,7 +27,20 @@ impl Owner {
                 self.limits_shared = None;
                 None
             }
+            Err(RecoveryError::Journal(error)) if recovery::may_pass(&error) => Some(self.stand_by(&error.to_string())),
             Err(error) => Some(self.fail(&error.to_string())),
+        }
+    }
+
+    /// A quiet moment for the journal. Nothing that was acknowledged waits for it, so a store that is away then has
+    /// lost nothing: whether this server leads on is for its leadership to say.
+    pub(crate) fn rest(&mut self) -> Result<(), JournalError> {
+        match self.journal.idle() {
+            Err(error) if recovery::may_pass(&error) => {
+                tracing::warn!(%error, "the journal was away in a quiet moment");
+                Ok(())
+            }
+            rested => rested,
         }
     }
 
@@ -56,7 +70,7 @@ impl Owner {
         self.status.set_role(Role::Stopping);
         // What is still queued is told to go elsewhere; nothing of it was decided.
         self.tell_everybody(&Failure::Stopped);
-        match self.journal.idle() {
+        match self.rest() {
             Ok(()) => End::Stopped,
             Err(error) => End::Broken(error.to_string()),
         }

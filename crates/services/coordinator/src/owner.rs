@@ -150,7 +150,7 @@ impl Owner {
             self.keep_house();
             if !marked && idle_since.elapsed() >= IDLE {
                 marked = true;
-                if let Err(error) = self.journal.idle() {
+                if let Err(error) = self.rest() {
                     return self.fail(&error.to_string());
                 }
             }

@@ -78,7 +78,7 @@ pub(crate) fn recover(journal: &mut dyn Journal, now: Moment) -> Result<Recovere
 }
 
 /// Whether the store is away for a moment: that says nothing of what it holds.
-fn may_pass(error: &JournalError) -> bool {
+pub(crate) fn may_pass(error: &JournalError) -> bool {
     use std::io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, TimedOut,
     };

@@ -37,12 +37,16 @@ struct Server {
 }
 
 fn server(database: &Arc<Database>, name: &str) -> Server {
+    server_of(database, name, TERM)
+}
+
+fn server_of(database: &Arc<Database>, name: &str, term: Term) -> Server {
     let wire = Wire::to(database);
     let clock = Arc::new(Watch::default());
     let retention = Retention { session_every: 50, keep: 1, held_back_max: 1 << 20, ..Retention::default() };
     let address = format!("http://{name}");
     let options = Options { address, clock: Arc::clone(&clock) as Arc<dyn Clock>, retention, ..Options::default() };
-    let cluster = Cluster::start(Arc::new(wire.clone()), options, TERM).unwrap();
+    let cluster = Cluster::start(Arc::new(wire.clone()), options, term).unwrap();
     Server { cluster, wire, clock }
 }
 
@@ -135,6 +139,37 @@ async fn a_leader_cut_off_answers_nothing_once_another_may_lead() {
     let again = one.leads().await;
     let granted = again.read(|state| state.work.check().is_ok()).await;
     assert_eq!(granted, Ok(true));
+}
+
+/// The quiet moment of the journal failed then, was taken for a broken journal, and the server ended for good.
+#[tokio::test]
+async fn a_database_that_is_away_in_a_quiet_moment_breaks_nothing() {
+    let database = Arc::default();
+    // Long enough that leadership outlasts the second after which a moment is a quiet one.
+    let one = server_of(&database, "one", Term { length: Millis(2_000), ..TERM });
+    let handle = one.leads().await;
+    open(&handle, 1).await;
+    one.wire.cut.store(true, Ordering::SeqCst);
+
+    let mut turns = one.cluster.turns();
+    let after = turns.wait_for(|turn| !matches!(turn, Turn::Leader(_))).await.unwrap().clone();
+    assert!(matches!(after, Turn::Standby { .. }), "{after:?}");
+
+    one.wire.cut.store(false, Ordering::SeqCst);
+    assert_eq!(acquire(&one.leads().await).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_leader_that_is_told_to_end_while_its_database_is_away_ends_well() {
+    let database = Arc::default();
+    let one = server(&database, "one");
+    open(&one.leads().await, 1).await;
+    let mut turns = one.cluster.turns();
+    one.wire.cut.store(true, Ordering::SeqCst);
+
+    one.cluster.stop().await;
+
+    assert!(matches!(&*turns.wait_for(|turn| matches!(turn, Turn::Ended(_))).await.unwrap(), Turn::Ended(None)));
 }
 
 #[tokio::test]

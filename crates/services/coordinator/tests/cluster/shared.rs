@@ -206,7 +206,7 @@ impl Journal for Wire {
     }
 
     fn idle(&mut self) -> Result<(), JournalError> {
-        Ok(())
+        self.check()
     }
 }
 
