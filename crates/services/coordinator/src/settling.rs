@@ -35,6 +35,7 @@ pub(crate) fn settle(
     mut go_on: impl FnMut() -> bool,
 ) -> Settled {
     let began = Instant::now();
+    let mut is_told = false;
     loop {
         match journal.append(epoch, position, commit) {
             Append::Committed => return Settled::Committed,
@@ -42,7 +43,9 @@ pub(crate) fn settle(
             Append::Refused(refusal) => return Settled::Refused(refusal),
             Append::Broken(error) => return Settled::Broken(error),
             Append::Unknown(error) => {
-                tracing::warn!(%error, %position, "the journal lost an answer; asking again");
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, %position, "the journal gave no answer; asking again until it does");
+                }
                 if began.elapsed() > AWAY_MAX || !go_on() {
                     return Settled::Away(error);
                 }

@@ -233,8 +233,8 @@ impl Cluster {
     }
 
     /// Tells all of them to end, one after another; each must end well.
-    pub async fn end(self) -> Result<()> {
-        for server in self.members.into_iter().filter_map(|member| member.server) {
+    pub async fn end(mut self) -> Result<()> {
+        for server in self.members.iter_mut().filter_map(|member| member.server.take()) {
             let (status, _) = server.terminate(GRACE).await?;
             ensure!(status.success(), "a server told to end ended with {status}");
         }

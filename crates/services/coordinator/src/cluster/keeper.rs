@@ -5,13 +5,16 @@ use super::shared::Shared;
 use super::term::{Leadership, Term};
 use super::{SharedStore, StoreError};
 use crate::clock::Clock;
-use capstan_ids::{Epoch, Monotonic};
+use capstan_ids::{Epoch, Millis, Monotonic};
 use capstan_journal::{Candidate, Election, JournalError};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long it takes at the most to leave the place when the server stops.
 const FAREWELL_TRIES: u32 = 3;
+/// A server that has not read the log to its end for so long leaves the place to others: its connection may hang until
+/// a call's time is over, and nobody else would lead meanwhile. As long as a call to the register may take.
+const FOLLOWED_MAX: Millis = Millis(1_000);
 
 /// Keeps one server's seat.
 pub(crate) struct Keeper {
@@ -82,8 +85,8 @@ impl Keeper {
         let rest = Duration::from_millis(self.term.look.get());
         match self.seat.next_move(now, highest) {
             Move::Rest => {}
-            // Whoever stops does not begin to lead.
-            Move::Replace(..) if stopping && self.told.is_none() => {}
+            // Whoever stops, or cannot read the log, does not begin to lead.
+            Move::Replace(..) if self.told.is_none() && (stopping || !self.follows(now)) => {}
             Move::Look => match self.ask(|election| election.standing()) {
                 Ok(standing) => {
                     let was_vacant = standing.leader.is_none();
@@ -104,6 +107,12 @@ impl Keeper {
             },
         }
         rest
+    }
+
+    /// Whether the turns can read the log now.
+    fn follows(&self, now: Monotonic) -> bool {
+        let recently = self.term.look.get() + FOLLOWED_MAX.get();
+        self.shared.known().followed.is_some_and(|followed| now.0.saturating_sub(followed.0) <= recently)
     }
 
     fn ask<T>(&mut self, ask: impl FnOnce(&mut dyn Election) -> Result<T, JournalError>) -> Result<T, StoreError> {

@@ -70,6 +70,7 @@ impl Turns {
                 Ok(()) => {}
                 Err(Halt::Again(why)) => {
                     tracing::warn!(error = %why, "this server could not lead now; trying again");
+                    self.shared.change(|known| known.followed = None);
                     self.give_up();
                     self.stand_by(Some(why));
                     self.shared.wait(AGAIN, |known| known.stopping);
@@ -129,7 +130,11 @@ impl Turns {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.shared.change(|known| known.highest = known.highest.max(reading.epoch()));
+            let followed = self.options.clock.now().monotonic;
+            self.shared.change(|known| {
+                known.highest = known.highest.max(reading.epoch());
+                known.followed = Some(followed);
+            });
             self.stand_by(None);
             let look = Duration::from_millis(self.term.look.get());
             self.shared.wait(look, |known| known.stopping || known.elected.is_some());

@@ -172,6 +172,27 @@ async fn a_leader_that_is_told_to_end_while_its_database_is_away_ends_well() {
     assert!(matches!(&*turns.wait_for(|turn| matches!(turn, Turn::Ended(_))).await.unwrap(), Turn::Ended(None)));
 }
 
+/// It was elected, gave signs of life, and waited for its connection, while nobody else could lead.
+#[tokio::test]
+async fn a_server_that_cannot_read_the_log_does_not_run_for_the_place() {
+    let database = Arc::default();
+    let one = server(&database, "one");
+    open(&one.leads().await, 1).await;
+    let two = server(&database, "two");
+    two.stands_by("http://one").await;
+    let mut turns = two.cluster.turns();
+    two.wire.log_cut.store(true, Ordering::SeqCst);
+    turns.wait_for(|turn| matches!(turn, Turn::Standby { trouble: Some(_), .. })).await.unwrap();
+
+    one.cluster.stop().await;
+    let nobody = |turn: &Turn| matches!(turn, Turn::Standby { leader: None, trouble: Some(_), .. });
+    turns.wait_for(nobody).await.unwrap();
+    two.wire.log_cut.store(false, Ordering::SeqCst);
+
+    // The first election that was held after the first server's.
+    assert_eq!(two.leads().await.status().epoch(), Epoch::new(2));
+}
+
 #[tokio::test]
 async fn a_server_that_slept_through_its_term_answers_nothing() {
     let database = Arc::default();

@@ -57,11 +57,13 @@ pub struct Wire {
     pub database: Arc<Database>,
     /// Nothing comes through.
     pub cut: Arc<AtomicBool>,
+    /// The register answers, and the log does not.
+    pub log_cut: Arc<AtomicBool>,
 }
 
 impl Wire {
     pub fn to(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), cut: Arc::default() }
+        Self { database: Arc::clone(database), cut: Arc::default(), log_cut: Arc::default() }
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -105,6 +107,13 @@ impl Election for Wire {
 impl Journal for Wire {
     fn tail(&mut self) -> Result<Tail, JournalError> {
         self.check()?;
+        if self.log_cut.load(Ordering::SeqCst) {
+            return Err(JournalError::Store {
+                operation: "ask",
+                place: "memory".into(),
+                source: io::Error::new(io::ErrorKind::TimedOut, "the log does not answer"),
+            });
+        }
         let log = self.database.log.lock().unwrap();
         Ok(Tail { next: log.next(), first: Position::new(log.dropped.max(1)), epoch: log.epoch })
     }
