@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchReader, Cursor, Listing, PlannedChunk, Range, Result, SplitTarget, Unit};
+use crate::{BatchReader, Cursor, Listing, PlannedChunk, Range, Result, SetAside, SplitTarget, Unit};
 
 /// Something data is read from.
 ///
@@ -25,6 +25,11 @@ pub trait Source: Send + Sync {
 
     /// Cuts a unit into ranges. A unit without documents has no chunk or one empty one; a view has none.
     async fn split(&self, unit: &Unit, target: &SplitTarget) -> Result<Vec<PlannedChunk>>;
+
+    /// What the source had to do without when it cut a unit, for a report. Known once `split` has returned, and given once.
+    fn fallbacks(&self, _: &Unit) -> Vec<SetAside> {
+        Vec::new()
+    }
 
     /// Reads a range of this source's own making, from its beginning or from a cursor in it.
     async fn read(&self, unit: &Unit, range: &Range, from: Option<&Cursor>) -> Result<Box<dyn BatchReader>>;

@@ -48,6 +48,7 @@ mod prepare;
 pub mod queries;
 mod range;
 mod reader;
+mod sampled;
 mod server;
 mod sink;
 mod source;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use capstan_endpoint::{
-    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, ExtJson, IndexTime, Mend, Occupancy, PartKey, Result, Scan, SetAside,
-    Sink, SinkAbilities, Source, Unit, UnitKind, WritePlan,
+    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, ExtJson, IndexTime, Mend, Occupancy, PartKey, Result, Scan,
+    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, WritePlan,
 };
 
 use crate::indexes;

@@ -1,9 +1,12 @@
 //! The port for reading.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use capstan_endpoint::{
-    BatchReader, Cursor, EndpointError, Listing, PlannedChunk, Range, Ranges, Result, Source, SourceAbilities,
-    SplitTarget, Unit, UnitKind,
+    BatchReader, Cursor, EndpointError, Listing, Namespace, PlannedChunk, Range, Ranges, Result, SetAside, Source,
+    SourceAbilities, SplitTarget, Unit, UnitKind,
 };
 use serde::Deserialize;
 
@@ -17,11 +20,18 @@ use crate::split::Cutting;
 #[derive(Debug)]
 pub(crate) struct MongoSource {
     server: Server,
+    /// What units were cut without, until somebody asks.
+    fallbacks: Mutex<BTreeMap<Namespace, Vec<SetAside>>>,
 }
 
 impl MongoSource {
     pub fn new(server: Server) -> Self {
-        Self { server }
+        Self { server, fallbacks: Mutex::default() }
+    }
+
+    fn fallbacks(&self) -> MutexGuard<'_, BTreeMap<Namespace, Vec<SetAside>>> {
+        // Whole entries come and go: a panic cannot have left one half-made.
+        self.fallbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,7 +59,14 @@ impl Source for MongoSource {
             collection: &listing::stored_in(unit),
             filtered: unit.filter.is_some(),
         };
-        cutting.split(target).await
+        let cut = cutting.split(target).await?;
+        let aside = cut.without.into_iter().map(|reason| SetAside { what: unit.namespace.to_string(), reason });
+        self.fallbacks().insert(unit.namespace.clone(), aside.collect());
+        Ok(cut.chunks)
+    }
+
+    fn fallbacks(&self, unit: &Unit) -> Vec<SetAside> {
+        self.fallbacks().remove(&unit.namespace).unwrap_or_default()
     }
 
     async fn read(&self, unit: &Unit, range: &Range, from: Option<&Cursor>) -> Result<Box<dyn BatchReader>> {

@@ -9,6 +9,7 @@ use capstan_endpoint::{EndpointError, ErrorClass, PlannedChunk, Result, SplitTar
 use crate::id::Id;
 use crate::order;
 use crate::range::{Bounds, Kind, Piece, keep, raw, stretches, value};
+use crate::sampled::{Sampled, even};
 use crate::server::Server;
 
 /// Ranges of a server that looks at all documents for each of them.
@@ -38,22 +39,43 @@ pub(crate) struct Size {
     pub bytes: Option<u64>,
 }
 
+/// A collection that was cut, and what had to be done without.
+#[derive(Debug, Default)]
+pub(crate) struct Cut {
+    pub chunks: Vec<PlannedChunk>,
+    /// For people: what the server does not offer, and what was done instead.
+    pub without: Vec<String>,
+}
+
 impl Cutting<'_> {
-    pub async fn split(&self, target: &SplitTarget) -> Result<Vec<PlannedChunk>> {
+    pub async fn split(&self, target: &SplitTarget) -> Result<Cut> {
         let size = self.server.size(self.database, self.collection).await?;
         let wanted = wanted(size, target);
-        let Some(ids) = self.two_ids().await? else { return Ok(vec![self.chunk(&whole(), size.documents, size)]) };
+        let mut cut = Cut { chunks: Vec::new(), without: unsized_in(size) };
+        let Some(ids) = self.two_ids().await? else {
+            cut.chunks.push(self.chunk(&whole(), size.documents, size));
+            return Ok(cut);
+        };
         if self.honours_bounds(&ids).await? {
-            let boundaries = if wanted > 1 { self.boundaries(size, wanted).await? } else { Vec::new() };
+            let boundaries =
+                if wanted > 1 { self.boundaries(size, wanted, &mut cut.without).await? } else { Vec::new() };
             let ranges = stretches(boundaries);
             let each = size.documents.map(|documents| documents.div_ceil(ranges.len() as u64));
-            return Ok(ranges.into_iter().map(|range| self.chunk(&[Piece::Ids(range)], each, size)).collect());
+            cut.chunks = ranges.into_iter().map(|range| self.chunk(&[Piece::Ids(range)], each, size)).collect();
+            return Ok(cut);
         }
-        let limit = if self.finds_by_index(&ids[0]).await { u64::MAX } else { SCANNED_CHUNKS_MAX };
-        if wanted.min(limit) <= 1 {
-            return Ok(vec![self.chunk(&whole(), size.documents, size)]);
+        if wanted <= 1 {
+            cut.chunks.push(self.chunk(&whole(), size.documents, size));
+            return Ok(cut);
         }
-        self.by_kind(wanted.min(limit), size).await
+        let (limit, how) = if self.finds_by_index(&ids[0]).await {
+            (u64::MAX, "its chunks are comparisons of _ids of one kind")
+        } else {
+            (SCANNED_CHUNKS_MAX, "each of its chunks, 16 at most, makes the server look at all of it")
+        };
+        cut.without.push(format!("the server reads no range of an index (`min` and `max`): {how}"));
+        cut.chunks = self.by_kind(wanted.min(limit), size).await?;
+        Ok(cut)
     }
 
     fn chunk(&self, pieces: &[Piece], documents: Option<u64>, size: Size) -> PlannedChunk {
@@ -103,13 +125,17 @@ impl Cutting<'_> {
     }
 
     /// Places of the index that cut it into about so many ranges, in its order.
-    async fn boundaries(&self, size: Size, wanted: u64) -> Result<Vec<Id>> {
+    async fn boundaries(&self, size: Size, wanted: u64, without: &mut Vec<String>) -> Result<Vec<Id>> {
         let documents = size.documents.unwrap_or(0).max(1);
         let samples = (wanted * SAMPLES_PER_CHUNK).min(SAMPLES_MAX).min(documents).max(wanted);
         let sampled = match self.sample(samples).await {
-            Ok(sampled) => quantiles(&sampled, wanted),
+            Ok(sampled) => even(&sampled, wanted),
             Err(error) => {
                 self.forgive::<()>(error).await?;
+                without.push(
+                    "the server takes no samples (`$sample`): its chunks are even in documents, whatever their sizes"
+                        .into(),
+                );
                 self.step(documents.div_ceil(wanted), wanted - 1).await?
             }
         };
@@ -119,13 +145,23 @@ impl Cutting<'_> {
     }
 
     /// Random `_id`s in the order of the index. Sorted by the server: a collation of the collection is its business.
-    async fn sample(&self, count: u64) -> Result<Vec<Id>> {
+    async fn sample(&self, count: u64) -> Result<Vec<Sampled>> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let stages =
-            [doc! { "$sample": { "size": count } }, doc! { "$project": { "_id": 1 } }, doc! { "$sort": { "_id": 1 } }];
-        let aggregate = doc! { "aggregate": self.collection, "pipeline": stages.to_vec(), "cursor": { "batchSize": 10_000 }, "allowDiskUse": true };
-        let found = self.server.gather(self.database, raw(&aggregate), "sampling").await?;
-        Ok(found.iter().filter_map(|document| Id::of(document.as_bytes())).collect())
+        let ask = async |fields: Document| {
+            let stages =
+                [doc! { "$sample": { "size": count } }, doc! { "$project": fields }, doc! { "$sort": { "_id": 1 } }];
+            let aggregate = doc! { "aggregate": self.collection, "pipeline": stages.to_vec(), "cursor": { "batchSize": 10_000 }, "allowDiskUse": true };
+            self.server.gather(self.database, raw(&aggregate), "sampling").await
+        };
+        let found = match ask(doc! { "_id": 1, "bytes": { "$bsonSize": "$$ROOT" } }).await {
+            Ok(found) => found,
+            // Servers before 4.4 do not know how large a document is.
+            Err(error) => {
+                self.forgive::<()>(error).await?;
+                ask(doc! { "_id": 1 }).await?
+            }
+        };
+        Ok(found.iter().filter_map(|document| Sampled::of(document)).collect())
     }
 
     /// Every so many-th `_id`, by skipping along the index.
@@ -194,6 +230,19 @@ fn wanted(size: Size, target: &SplitTarget) -> u64 {
     let by_documents = documents.div_ceil(target.documents.max(1));
     let by_bytes = size.bytes.map_or(1, |bytes| bytes.div_ceil(target.bytes.max(1)));
     by_documents.max(by_bytes).clamp(1, u64::from(target.chunks_max.max(1))).min(documents)
+}
+
+/// What a server does not say of a collection's size.
+fn unsized_in(size: Size) -> Vec<String> {
+    match size {
+        Size { documents: None, .. } => {
+            vec!["the server does not say how many documents it holds: it is one chunk".into()]
+        }
+        Size { bytes: None, .. } => {
+            vec!["the server does not say how many bytes it holds: chunks are made by documents alone".into()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The values that part a sorted list into so many parts.

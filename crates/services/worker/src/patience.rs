@@ -96,6 +96,10 @@ impl Source for PatientSource {
         self.patience.whole("cutting a collection", self.inner.split(unit, target)).await
     }
 
+    fn fallbacks(&self, unit: &Unit) -> Vec<SetAside> {
+        self.inner.fallbacks(unit)
+    }
+
     async fn read(&self, unit: &Unit, range: &Range, from: Option<&Cursor>) -> Result<Box<dyn BatchReader>> {
         let inner = self.patience.moving("beginning to read", self.inner.read(unit, range, from)).await?;
         Ok(Box::new(Patient { inner, patience: self.patience.clone() }))

@@ -16,21 +16,24 @@ const PREPARE_MAX: Duration = Duration::from_secs(20);
 pub(super) async fn plan(task: &Task<'_>) -> Result<Done, Halt> {
     let brief = task.unit()?;
     let read = source_unit(brief)?;
-    let planned = match read.kind {
-        UnitKind::View => Vec::new(),
-        UnitKind::Collection | UnitKind::TimeSeries => task.source().await?.split(&read, &task.split_target()).await?,
+    let (planned, mut aside) = match read.kind {
+        UnitKind::View => (Vec::new(), Vec::new()),
+        UnitKind::Collection | UnitKind::TimeSeries => {
+            let source = task.source().await?;
+            (source.split(&read, &task.split_target()).await?, source.fallbacks(&read))
+        }
     };
-    let refused = match task.spec().mode {
+    aside.extend(match task.spec().mode {
         // Nothing is written, at no target.
         Mode::Simulate | Mode::DumpOnly | Mode::Verify => Vec::new(),
         Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly => prepare(task, &target_unit(brief)?).await?,
-    };
+    });
     let chunks = planned.into_iter().map(|chunk| PlannedRange {
         range: to_raw_value(&chunk.range).expect("a range is JSON"),
         documents: chunk.documents,
         bytes: chunk.bytes,
     });
-    Ok(done(&PlanResult { chunks: chunks.collect(), set_aside: set_aside(refused) }))
+    Ok(done(&PlanResult { chunks: chunks.collect(), set_aside: set_aside(aside) }))
 }
 
 /// Makes the target of a unit ready: what it refused of the definition.
