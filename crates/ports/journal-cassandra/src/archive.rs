@@ -49,29 +49,65 @@ struct Archived {
 
 /// Copies what `bucket` holds of `stream` to the stream's archive. May be repeated: it writes the same again.
 pub(crate) async fn keep(store: &Arc<Store>, bucket: &Bucket, stream: &StreamName) -> Result<(), JournalError> {
-    let id = list_of(store, bucket.first, stream);
-    let mut writer = pages::Writer::new(store, id);
-    let mut last = None;
+    let mut sheet = Sheet::begin(store, bucket.first, stream);
     let mut reader = reader::Reader::over(Arc::clone(store), *bucket, bucket.first, bucket.next);
-    let mut record = Vec::new();
     while let Some(recorded) = reader.read().await? {
         for run in runs(&recorded, stream) {
-            record.clear();
-            for number in [run.position.get(), run.epoch.get(), run.commit.at().micros() as u64] {
-                record.extend_from_slice(&number.to_le_bytes());
-            }
-            run.commit.encode(&mut record);
-            writer.add(&record).await?;
-            let at = last.map_or(run.commit.at(), |(_, at): (Position, WallTime)| at.max(run.commit.at()));
-            last = Some((run.position.plus(run.commit.events()), at));
+            sheet.add(&run).await?;
         }
     }
-    let Some((end, at)) = last else { return Ok(()) };
-    let (binding, _) = writer.finish().await?;
-    let (bucket, end) = (signed(bucket.first.get()), signed(end.get()));
-    let values =
-        (&store.log, stream.as_str(), bucket, end, at.micros(), &binding.id[..], binding.pages, &binding.sum[..]);
-    store.run(&KEEP, values).await.map(|_| ())
+    sheet.finish().await
+}
+
+/// Puts runs of `stream` into its archive as they are; the first one's position stands for a bucket.
+pub(crate) async fn put(store: &Store, stream: &StreamName, runs: &[Recorded]) -> Result<(), JournalError> {
+    let Some(first) = runs.first() else { return Ok(()) };
+    let mut sheet = Sheet::begin(store, first.position, stream);
+    for run in runs {
+        sheet.add(run).await?;
+    }
+    sheet.finish().await
+}
+
+/// A list of runs as it is written.
+struct Sheet<'a> {
+    store: &'a Store,
+    bucket: Position,
+    stream: &'a StreamName,
+    writer: pages::Writer<'a>,
+    record: Vec<u8>,
+    /// Where the last run ended, and when the newest of all was made.
+    last: Option<(Position, WallTime)>,
+}
+
+impl<'a> Sheet<'a> {
+    fn begin(store: &'a Store, bucket: Position, stream: &'a StreamName) -> Self {
+        let writer = pages::Writer::new(store, list_of(store, bucket, stream));
+        Self { store, bucket, stream, writer, record: Vec::new(), last: None }
+    }
+
+    async fn add(&mut self, run: &Recorded) -> Result<(), JournalError> {
+        self.record.clear();
+        let made = run.commit.at();
+        for number in [run.position.get(), run.epoch.get(), made.micros() as u64] {
+            self.record.extend_from_slice(&number.to_le_bytes());
+        }
+        run.commit.encode(&mut self.record);
+        self.writer.add(&self.record).await?;
+        let at = self.last.map_or(made, |(_, at)| at.max(made));
+        self.last = Some((run.position.plus(run.commit.events()), at));
+        Ok(())
+    }
+
+    /// From here on it counts, unless there is nothing in it.
+    async fn finish(self) -> Result<(), JournalError> {
+        let Some((end, at)) = self.last else { return Ok(()) };
+        let (binding, _) = self.writer.finish().await?;
+        let (bucket, end) = (signed(self.bucket.get()), signed(end.get()));
+        let (log, stream) = (&self.store.log, self.stream.as_str());
+        let values = (log, stream, bucket, end, at.micros(), &binding.id[..], binding.pages, &binding.sum[..]);
+        self.store.run(&KEEP, values).await.map(|_| ())
+    }
 }
 
 /// The same whenever it is archived: a server that died while it did so has left nothing that is not written over.

@@ -18,9 +18,9 @@ use std::sync::Arc;
 ///
 /// Calls block, each for a few requests at most; they must not be made from an asynchronous task.
 pub struct CassandraJournal {
-    store: Arc<Store>,
-    log: Log,
-    shelf: Shelf,
+    pub(crate) store: Arc<Store>,
+    pub(crate) log: Log,
+    pub(crate) shelf: Shelf,
     durability: Durability,
     /// Whether an earlier server may have died between moving the log's beginning on and deleting what was below.
     may_have_left_buckets: bool,

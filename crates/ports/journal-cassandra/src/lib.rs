@@ -44,6 +44,7 @@ mod rows;
 mod schema;
 mod snapshot;
 mod store;
+mod takeover;
 mod tls;
 
 pub use election::CassandraElection;

@@ -3,7 +3,7 @@
 use crate::chain::{self, Bucket};
 use crate::rows::{Head, position as from_column, signed};
 use crate::store::{Mode, Query, Store};
-use crate::{CassandraOptions, fault, parts};
+use crate::{CassandraOptions, fault, parts, takeover};
 use capstan_ids::{Epoch, Position, WallTime};
 use capstan_journal::{Append, Commit, JournalError, Refusal, Tail};
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(crate) struct Low {
 /// The end of the log, as one server knows it.
 pub(crate) struct Log {
     pub store: Arc<Store>,
+    /// What all its servers agree about.
+    pub agreement: String,
     options: CassandraOptions,
     /// The last bucket, where nothing has happened since that could have changed it.
     last: Option<Bucket>,
@@ -74,13 +76,15 @@ impl Log {
         store.applied(&BEGIN, (&store.log, agreement)).await?;
         let row: Option<Row> = store.row(&JOIN, (&store.log,)).await?;
         let found = row.as_ref().and_then(|(_, _, agreement)| agreement.clone()).unwrap_or_default();
+        takeover::see_finished(&store, &found)?;
         if found != agreement {
             let what = format!("its other servers use consistency {found}, this one {agreement}; give all the same");
             return Err(fault::unfit(&store.place, what));
         }
         let low = low(&store).await?;
         let hint = AtomicU64::new(chain::newest(&store, low.first).await?.get());
-        Ok(Self { store, options, last: None, hint, encoded: Vec::new(), may_need_sweeping: true })
+        let agreement = agreement.to_owned();
+        Ok(Self { store, agreement, options, last: None, hint, encoded: Vec::new(), may_need_sweeping: true })
     }
 
     /// Where the log ends, looked up now.
@@ -224,23 +228,53 @@ impl Log {
         Ok(found.and_then(|(found,)| found).is_some_and(|found| found == id))
     }
 
-    /// Seals the last bucket and goes on at `first`, so much higher.
+    /// Seals the last bucket and goes on so much higher.
     pub async fn leap(&mut self) -> Result<Position, JournalError> {
-        let last = self.look().await?;
-        let first = last.next.plus(Position::RESTORE_LEAP);
+        let first = self.look().await?.next.plus(Position::RESTORE_LEAP);
         if first.plus(Position::RESTORE_LEAP) > Position::MAX {
             let text = "the positions below 2^53 are used up; start a new journal".to_owned();
             return Err(fault::store(&self.store.place, "leap", text));
         }
+        self.go_on_at(first).await?;
+        Ok(first)
+    }
+
+    /// Seals the last bucket and goes on in one that begins at `first`, which is not lower than the next position.
+    pub async fn go_on_at(&mut self, first: Position) -> Result<(), JournalError> {
+        let mut last = self.look().await?;
+        assert!(first >= last.next, "positions never go back");
+        if first == last.next {
+            return Ok(());
+        }
         if !last.is_open {
-            let mut last = last;
             last.open(&self.store).await?;
         }
         if !last.seal(&self.store, last.epoch, first).await? {
-            let text = "somebody else writes here; stop all other servers".to_owned();
-            return Err(fault::store(&self.store.place, "leap", text));
+            return Err(self.written_by_others("leap"));
         }
-        Ok(self.look().await?.next)
+        self.look().await.map(drop)
+    }
+
+    /// Makes a log in which nothing stands yet begin elsewhere.
+    pub async fn begin_at(&mut self, first: Position, epoch: Epoch) -> Result<(), JournalError> {
+        let mut last = self.look().await?;
+        last.epoch = epoch;
+        if !last.is_open {
+            last.open(&self.store).await?;
+        }
+        // The first bucket stays behind, sealed, as one that was trimmed does.
+        if first > last.next && !last.seal(&self.store, epoch, first).await? {
+            return Err(self.written_by_others("begin a restore"));
+        }
+        let mut begun = self.look().await?;
+        if !begun.is_open {
+            begun.open(&self.store).await?;
+        }
+        Ok(())
+    }
+
+    fn written_by_others(&self, operation: &'static str) -> JournalError {
+        fault::store(&self.store.place, operation, "somebody else writes here; stop all other servers".to_owned())
     }
 
     /// A quiet moment: deletes what a torn commit has left.

@@ -105,7 +105,10 @@ impl Reader {
             if self.expected < ends {
                 return Err(self.missing(self.expected).await);
             }
-            let Some(successor) = self.bucket.successor else { return Ok(None) };
+            // Behind a leap there is no bucket before something was put into it.
+            let Some(successor) = self.bucket.successor.filter(|successor| *successor < self.end) else {
+                return Ok(None);
+            };
             match Bucket::read(&self.store, successor).await? {
                 Some(bucket) => self.bucket = bucket,
                 None => return Err(self.missing(successor).await),

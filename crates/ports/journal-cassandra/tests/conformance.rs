@@ -37,6 +37,10 @@ mod journal {
         Some(log) => log,
         None => return,
     });
+    capstan_journal::takeover_conformance!(match live::new_log() {
+        Some(log) => log,
+        None => return,
+    });
 }
 
 mod election {

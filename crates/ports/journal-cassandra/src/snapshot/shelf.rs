@@ -74,6 +74,11 @@ impl Shelf {
         Ok(whole)
     }
 
+    /// Whether no snapshot was ever begun here.
+    pub async fn is_bare(&self) -> Result<bool, JournalError> {
+        Ok(StreamRow::all(&self.store).await?.is_empty())
+    }
+
     async fn prove(&self, kept: &Kept) -> Result<(), JournalError> {
         if locked(&self.proved).contains(&kept.binding.id) {
             return Ok(());
