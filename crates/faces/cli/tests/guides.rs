@@ -101,3 +101,8 @@ fn bringing_ones_own_worker_goes_as_the_guide_says() {
 fn moving_data_goes_as_the_guide_says() {
     run_guide("move-data.md");
 }
+
+#[test]
+fn registering_ones_own_pipeline_goes_as_the_guide_says() {
+    run_guide("register-a-pipeline.md");
+}
