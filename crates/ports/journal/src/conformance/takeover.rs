@@ -2,7 +2,8 @@
 
 use super::{LEADER, Store, commit_of, committed, done, everything, fenced, next, stream};
 use crate::backup::{self, Contents, Look};
-use crate::{Beginning, Commit, Journal, Recorded, Takeover};
+use crate::embedded::faulty::FaultyDisk;
+use crate::{Beginning, Commit, EmbeddedJournal, EmbeddedOptions, Journal, Recorded, Takeover};
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 
 /// Makes a test of each claim, each on two stores of its own.
@@ -18,6 +19,7 @@ macro_rules! takeover_conformance {
             a_restored_snapshot_that_is_older_than_the_log_is_listed
             a_restored_journal_is_trimmed_like_any_other
             positions_before_a_restored_beginning_stay_taken
+            a_journal_is_restored_from_a_directory_and_into_one
         );
     };
     (@each $store:expr, $($claim:ident)*) => {
@@ -31,7 +33,7 @@ macro_rules! takeover_conformance {
 }
 
 /// The stream of the suite that has an archive.
-fn audited() -> StreamName {
+pub fn audited() -> StreamName {
     stream("registry")
 }
 
@@ -44,6 +46,18 @@ pub struct Seen {
     first: Position,
     next: Position,
     epoch: Epoch,
+}
+
+impl Seen {
+    /// The position that the first event after a restore takes.
+    pub fn leap(&self) -> Position {
+        leapt(self.next)
+    }
+
+    /// The same, as it is once it was restored.
+    pub fn going_on_at(self, next: Position) -> Self {
+        Self { next, ..self }
+    }
 }
 
 /// Looks at everything.
@@ -88,7 +102,7 @@ pub fn restored(bytes: &[u8], target: &mut dyn Takeover) -> Position {
 }
 
 /// A journal that has lived for a while: trimmed, archived, with snapshots of two leaderships.
-fn lived(journal: &mut impl Journal) {
+pub fn lived(journal: &mut impl Journal) {
     let plain = stream("work/shop");
     let mut position = 1_u64;
     while position <= 3_000 {
@@ -293,4 +307,32 @@ where
     }
     fenced(&mut journal, Epoch::new(1), 501 + Position::RESTORE_LEAP, &commit_of("jobs", &["deposed"]));
     assert!(matches!(journal.read(Position::new(1)).err(), Some(crate::JournalError::Dropped { .. })));
+}
+
+/// How a user grows, and the way back.
+pub fn a_journal_is_restored_from_a_directory_and_into_one<S: Store>(mut store: S, mut other: S)
+where
+    S::Journal: Takeover,
+{
+    let embedded = || {
+        let options = EmbeddedOptions { segment_bytes: 16 << 10, ..EmbeddedOptions::default() };
+        EmbeddedJournal::open_in(FaultyDisk::new().files(), options).expect("an empty disk takes a journal")
+    };
+    let mut journal = embedded();
+    lived(&mut journal);
+    let was = seen(&mut journal, &audited());
+
+    let mut last = was.next;
+    let mut grown = store.open();
+    let mut back = embedded();
+    let mut again = other.open();
+    let mut from: &mut dyn Journal = &mut journal;
+    for target in [&mut grown as &mut dyn Takeover, &mut back, &mut again] {
+        let (bytes, _) = backup_of(from, &audited());
+        last = restored(&bytes, target);
+        from = target;
+    }
+
+    assert_eq!(last, was.leap().plus(2 * Position::RESTORE_LEAP));
+    assert_eq!(seen(&mut again, &audited()), was.going_on_at(last));
 }
