@@ -8,15 +8,17 @@
 use super::database::Database;
 use anyhow::{Context, Result, ensure};
 use capstan_ids::{Epoch, Position};
-use capstan_journal::{Journal, Recorded};
+use capstan_journal::{Journal, JournalError, Recorded};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How often the log is read on: retention lets go of what nobody needs.
 const LOOK: Duration = Duration::from_millis(100);
+/// A database that gives the auditor no answer for so long is a fault of the run.
+const AWAY_MAX: Duration = Duration::from_secs(30);
 /// The stream of accessions.
 const LEADER: &str = "leader";
 
@@ -68,12 +70,27 @@ fn read_along(journal: &mut dyn Journal, questions: &Receiver<Question>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if broken.is_none() {
-            broken = audit.advance(journal).err();
+            broken = read_on(&mut audit, journal).err();
         }
         if let Some(question) = question {
             let _ = question.send(broken.take().map_or(Ok(audit.clone()), Err));
         }
     }
+}
+
+/// Reads on to the end; a busy database that lets a read wait too long is asked again.
+fn read_on(audit: &mut Audit, journal: &mut dyn Journal) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match audit.advance(journal) {
+            Err(error) if is_away(&error) && began.elapsed() < AWAY_MAX => thread::sleep(LOOK),
+            advanced => return advanced,
+        }
+    }
+}
+
+fn is_away(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(JournalError::Away { .. }))
 }
 
 /// What the log says so far.
