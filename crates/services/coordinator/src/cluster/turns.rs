@@ -64,12 +64,16 @@ impl Turns {
     /// Takes turns until the server stops, or its journal turns out to be damaged.
     pub fn run(self, journal: Box<dyn Journal>) {
         let mut journal = Some(journal);
-        let mut end = None;
+        let (mut end, mut trouble) = (None, None);
         while end.is_none() && !self.is_stopping() {
             match self.turn(journal.take()) {
-                Ok(()) => {}
+                Ok(()) => trouble = None,
                 Err(Halt::Again(why)) => {
-                    tracing::warn!(error = %why, "this server could not lead now; trying again");
+                    // Once, not with each try.
+                    if trouble.as_ref() != Some(&why) {
+                        tracing::warn!(error = %why, "this server could not lead now; trying again until it can");
+                        trouble = Some(why.clone());
+                    }
                     self.shared.change(|known| known.followed = None);
                     self.give_up();
                     self.stand_by(Some(why));
