@@ -201,6 +201,8 @@ impl Reading {
             self.next = recorded.position.plus(recorded.commit.events());
             self.epoch = self.epoch.max(recorded.epoch);
         }
+        // After a restore the log ends far behind its last commit.
+        self.next = self.next.max(tail.next);
         Ok(())
     }
 
