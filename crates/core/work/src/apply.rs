@@ -18,8 +18,8 @@ impl WorkState {
         let Some(name) = session else {
             match event {
                 Event::LimitSet { name, value } => self.shared.limits.set(name, *value),
-                Event::WorkerSeen { worker, slots, sessions } => {
-                    self.shared.slots.note(worker, *slots, sessions, stamp.moment.wall);
+                Event::WorkerSeen { worker, slots, sessions, usage } => {
+                    self.shared.slots.note(worker, (*slots, *usage), sessions, stamp.moment.wall);
                 }
                 _ => {}
             }

@@ -2,6 +2,7 @@
 
 use crate::policy::{LimitValue, Policy, PolicyChange};
 use crate::progress::Progress;
+use crate::usage::Usage;
 use capstan_ids::{
     GateName, GroupName, IdempotencyKey, ItemId, Kind, LimitName, Millis, SessionName, Token, WallTime, WorkerId,
 };
@@ -300,6 +301,8 @@ pub struct Acquire {
     pub key: Option<IdempotencyKey>,
     /// How many items the worker does at a time in all, busy or not, where it says: only shown to people.
     pub slots: Option<u32>,
+    /// What it uses of its machine, where it says: told on of the sessions it holds leases of.
+    pub usage: Option<Usage>,
 }
 
 impl Acquire {
@@ -314,6 +317,7 @@ impl Acquire {
             lease: None,
             key: None,
             slots: None,
+            usage: None,
         }
     }
 

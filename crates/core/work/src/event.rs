@@ -6,6 +6,7 @@
 use crate::body::ItemBody;
 use crate::policy::{LimitValue, Policy};
 use crate::progress::Progress;
+use crate::usage::Usage;
 use capstan_ids::{GateName, GroupName, IdempotencyKey, LimitName, Millis, SessionName, Token, WorkerId};
 use minicbor::{Decode, Encode};
 
@@ -308,18 +309,21 @@ pub enum Event {
     /// It was looked whether leases are stuck. Never journalled.
     #[n(30)]
     LeasesLooked,
-    /// A worker has said how many items it does at a time. Of no session; never journalled.
+    /// A worker has said how many items it does at a time, or what it uses. Of no session; never journalled.
     #[n(31)]
     WorkerSeen {
         /// Who.
         #[n(0)]
         worker: WorkerId,
-        /// How many.
+        /// How many, where it says.
         #[n(1)]
-        slots: u32,
+        slots: Option<u32>,
         /// Sessions it works for; none means any.
         #[n(2)]
         sessions: Vec<SessionName>,
+        /// How much, where it says.
+        #[n(3)]
+        usage: Option<Usage>,
     },
 }
 

@@ -68,6 +68,7 @@ mod slots;
 mod snapshot;
 mod state;
 mod stuck;
+mod usage;
 mod view;
 
 pub use answer::{Added, Answer, Grant, NoWork};
@@ -85,4 +86,5 @@ pub use rejection::Rejection;
 pub use session::SessionState;
 pub use snapshot::{RestoreError, SessionRestore};
 pub use state::{Context, Stamp, WorkState};
+pub use usage::{Usage, UsageError};
 pub use view::{ItemView, KindView, LimitView, SessionView, WorkerView};

@@ -113,6 +113,19 @@ impl WorkState {
         !self.shared.removed.is_empty()
     }
 
+    /// Why a session is paused, if it is.
+    pub fn pause_reason(&self, name: &SessionName) -> Option<&str> {
+        match &self.live_session(name)?.mode {
+            Mode::Paused(reason) => Some(reason),
+            Mode::Running | Mode::Cancelled(_) | Mode::Closed | Mode::Deleted => None,
+        }
+    }
+
+    /// Items of a session in a state.
+    pub fn count(&self, name: &SessionName, state: ItemState) -> u64 {
+        self.live_session(name).map_or(0, |session| session.counts.of(state))
+    }
+
     /// What a session is doing.
     pub fn session_state(&self, name: &SessionName) -> Option<crate::SessionState> {
         self.live_session(name).map(Session::state)

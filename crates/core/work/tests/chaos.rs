@@ -321,6 +321,7 @@ fn acquire(name: &SessionName, step: &Step) -> Acquire {
         lease: (d % 5 == 0).then(|| secs(u64::from(e % 90))),
         key: (d % 6 == 0).then(|| key(&format!("k{}", e % 3))),
         slots: (a % 2 == 0).then_some(u32::from(b % 9)),
+        usage: (a % 3 == 0).then(|| capstan_work::Usage::new(f64::from(b % 100), u64::from(a)).unwrap()),
     }
 }
 

@@ -42,6 +42,7 @@ impl Coordination for Client {
                 .map_or_else(|| format!("{:016x}{:016x}", random(), random()), ToString::to_string),
             wait_ms: millis(wish.wait),
             slots: wish.slots,
+            usage: wish.usage.map(|usage| v1::Usage { cpu_percent: usage.cpu_percent, memory_mb: usage.memory_mb }),
         };
         // One try: the worker counts from when it asked, so it must know of every try.
         let answer = self.work().acquire(request).await.map(Response::into_inner).map_err(Error::from)?;

@@ -4,7 +4,7 @@ use capstan_ids::{IdempotencyKey, ItemId, Kind, SessionName, Token, WorkerId};
 use std::time::Duration;
 
 /// A request for work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Acquire {
     /// Who asks.
     pub worker: WorkerId,
@@ -22,6 +22,17 @@ pub struct Acquire {
     pub key: Option<IdempotencyKey>,
     /// How many items the worker can do at a time in all, busy or not, where it says: only shown to people.
     pub slots: Option<u32>,
+    /// What the worker uses of its machine, where it measures that.
+    pub usage: Option<Usage>,
+}
+
+/// What a worker uses of its machine, as the system reports it. A figure that cannot be is refused with the whole call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usage {
+    /// CPU in percent of the whole machine, 0 to 100.
+    pub cpu_percent: f64,
+    /// Memory in MB.
+    pub memory_mb: u64,
 }
 
 impl Acquire {
@@ -36,6 +47,7 @@ impl Acquire {
             wait: Duration::ZERO,
             key: None,
             slots: None,
+            usage: None,
         }
     }
 }

@@ -28,6 +28,6 @@ mod outcome;
 mod port;
 
 pub use error::CoordinationError;
-pub use lease::{Acquire, Holding, Leased, Progress};
+pub use lease::{Acquire, Holding, Leased, Progress, Usage};
 pub use outcome::{Await, Brief, Fault, News, Outcome, Successor};
 pub use port::Coordination;

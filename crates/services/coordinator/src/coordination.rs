@@ -16,6 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[async_trait]
 impl Coordination for Handle {
     async fn acquire(&self, wish: &Acquire) -> Result<Vec<Leased>, CoordinationError> {
+        let usage = wish.usage.map(|usage| capstan_work::Usage::new(usage.cpu_percent, usage.memory_mb)).transpose();
         let acquire = capstan_work::Acquire {
             sessions: wish.sessions.clone(),
             worker: wish.worker.clone(),
@@ -25,6 +26,7 @@ impl Coordination for Handle {
             lease: wish.lease.map(millis),
             key: wish.key.clone(),
             slots: wish.slots,
+            usage: usage.map_err(|error| CoordinationError::Refused { reason: error.to_string() })?,
         };
         let acquired = match Handle::acquire(self, acquire, wish.wait).await {
             Ok(acquired) => acquired,

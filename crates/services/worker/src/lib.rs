@@ -43,6 +43,7 @@ mod engine;
 mod halt;
 mod keeper;
 mod kept;
+mod meter;
 mod options;
 mod pace;
 mod patience;

@@ -1,6 +1,7 @@
 //! What a worker asks for: never what it could not do now.
 
 use crate::clock::Since;
+use crate::meter::Meter;
 use crate::options::Options;
 use capstan_coordination::Acquire;
 use capstan_ids::{IdempotencyKey, Kind};
@@ -18,6 +19,7 @@ pub(crate) struct Held(pub Vec<Kind>);
 pub(crate) struct Wishes {
     made: u64,
     began: Option<u128>,
+    meter: Meter,
 }
 
 impl Wishes {
@@ -42,6 +44,7 @@ impl Wishes {
             wait: if held.0.is_empty() { options.wait } else { options.wait.min(HOLD_LOOK) },
             key: Some(IdempotencyKey::new(key).expect("digits and dashes")),
             slots: Some(u32::try_from(slots).unwrap_or(u32::MAX)),
+            usage: self.meter.read(),
         })
     }
 }

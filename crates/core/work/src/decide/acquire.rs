@@ -24,9 +24,10 @@ impl WorkState {
         context: Context,
     ) -> Result<Decision, Rejection> {
         let mut decision = self.decide_grants(acquire, after, context)?;
-        if let Some(slots) = acquire.slots {
+        if acquire.slots.is_some() || acquire.usage.is_some() {
             let (worker, sessions) = (acquire.worker.clone(), acquire.sessions.clone());
-            decision.events.push((None, Event::WorkerSeen { worker, slots, sessions }));
+            let (slots, usage) = (acquire.slots, acquire.usage);
+            decision.events.push((None, Event::WorkerSeen { worker, slots, sessions, usage }));
         }
         Ok(decision)
     }

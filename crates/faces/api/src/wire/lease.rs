@@ -84,6 +84,7 @@ impl AcquireSpec {
             lease: self.lease_ms.map(Millis),
             key,
             slots: None,
+            usage: None,
         };
         Ok((acquire, Duration::from_millis(self.wait_ms)))
     }
@@ -202,6 +203,7 @@ impl CompleteAndAcquireSpec {
             lease: next.lease_ms.map(Millis),
             key: None,
             slots: None,
+            usage: None,
         };
         Ok(Command::CompleteAndAcquire { complete: self.complete.0.lower(session, item)?, acquire })
     }

@@ -404,7 +404,7 @@ pub struct NoWork {
     pub item_state: ::prost::alloc::string::String,
 }
 /// Asks for work.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AcquireRequest {
     /// Sessions it may be from; none means any.
     #[prost(string, repeated, tag = "1")]
@@ -432,6 +432,19 @@ pub struct AcquireRequest {
     /// How many items the worker works on at a time in all, where it says.
     #[prost(uint32, optional, tag = "9")]
     pub slots: ::core::option::Option<u32>,
+    /// What the worker uses of its machine, where it measures that.
+    #[prost(message, optional, tag = "10")]
+    pub usage: ::core::option::Option<Usage>,
+}
+/// What a worker uses of its machine, as the system reports it.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Usage {
+    /// CPU in percent of the whole machine, 0 to 100.
+    #[prost(double, tag = "1")]
+    pub cpu_percent: f64,
+    /// Memory in MB.
+    #[prost(uint64, tag = "2")]
+    pub memory_mb: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AcquireResponse {

@@ -7,7 +7,7 @@ use super::time::timestamp;
 use super::{Malformed, Named, item_id};
 use capstan_ids::{IdempotencyKey, Kind, Millis, SessionName, Token, WorkerId};
 use capstan_proto::v1::{self, NoWorkReason};
-use capstan_work::{Acquire, Answer, Command, Complete, Grant, Holder, NoWork};
+use capstan_work::{Acquire, Answer, Command, Complete, Grant, Holder, NoWork, Usage, UsageError};
 use std::time::Duration;
 
 /// A request for work, and how long it waits.
@@ -31,6 +31,7 @@ pub fn acquire(request: v1::AcquireRequest) -> Result<(Acquire, Duration), Malfo
             key => Some(IdempotencyKey::new(key).in_field("idempotency_key")?),
         },
         slots: request.slots,
+        usage: request.usage.map(usage).transpose()?,
     };
     let longest = capstan_coordinator::WAIT_MAX;
     let wait = Duration::from_millis(request.wait_ms);
@@ -38,6 +39,11 @@ pub fn acquire(request: v1::AcquireRequest) -> Result<(Acquire, Duration), Malfo
         return Err(Malformed::new("wait_ms", format_args!("at most {}", longest.as_millis()), request.wait_ms));
     }
     Ok((acquire, wait))
+}
+
+fn usage(said: v1::Usage) -> Result<Usage, Malformed> {
+    let refused = |error: UsageError| Malformed::new(format!("usage.{}", error.field), error.expected, error.found);
+    Usage::new(said.cpu_percent, said.memory_mb).map_err(refused)
 }
 
 /// A renewal.
