@@ -28,8 +28,8 @@ fn is_reference(password: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
 }
 
-/// What stands before the first colon, where it is a scheme. Behind it something must follow, but for `null:`.
-pub(crate) fn scheme(url: &str) -> Option<&str> {
+/// The scheme of an address: what stands before the first colon. Behind it something must follow, but for `null:`.
+pub fn scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once(':')?;
     let plain = scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b));
     let whole = !rest.is_empty() || scheme == "null";

@@ -52,6 +52,7 @@ mod invariants;
 mod item;
 mod limits;
 mod name;
+mod needs;
 mod payload;
 mod phase;
 mod rejection;
@@ -69,7 +70,7 @@ mod validate;
 mod view;
 
 pub use adaptive::{ADAPT_EVERY_MS, Controller, Sample};
-pub use address::hides_a_password;
+pub use address::{hides_a_password, scheme};
 pub use brief::{Brief, BriefText, RateShare, Sharing, UnitBrief};
 pub use command::{Context, Decision, JobCommand, Stamp};
 pub use completed::Completion;
@@ -79,6 +80,7 @@ pub use invariants::Violation;
 pub use item::{Stage, WorkIntent, WorkItem, WorkPolicy, WorkWait};
 pub use limits::{CHUNKS_MAX, JOBS_MAX, RESULT_BYTES_MAX, SPOOL_PARTS_MAX, UNITS_MAX};
 pub use name::{JobName, Namespace, UnitId};
+pub use needs::Needs;
 pub use payload::{CopyPayload, DumpPayload, RestorePayload, UnitPayload};
 pub use phase::Phase;
 pub use rejection::{Rejection, SpecFault};
@@ -94,4 +96,4 @@ pub use spec::{
     Retry, Spec, Stuck, Verify, WriteMode,
 };
 pub use state::{End, Jobs};
-pub use view::{ChunkState, ChunkView, JobView, UnitView};
+pub use view::{ChunkState, ChunkView, JobView, Moved, UnitView};

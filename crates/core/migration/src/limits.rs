@@ -34,5 +34,7 @@ pub(crate) const BRIEF_PAGE_BYTES: usize = 1 << 20;
 pub(crate) const ROUNDS_MAX: usize = 1_000;
 /// Items that one change of a priority may move.
 pub(crate) const PRIORITY_ITEMS_MAX: usize = 50_000;
+/// The most memory that a job may expect to need, in MB.
+pub(crate) const MEMORY_MB_MAX: u64 = 100_000_000;
 /// The longest time that a worker may stand still before it is called stuck: a week.
 pub(crate) const STUCK_SECONDS_MAX: u64 = 7 * 86_400;

@@ -155,6 +155,9 @@ pub struct Resources {
     /// Megabytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<f64>,
+    /// Where there is no room: its place among those who wait for it, -100 to 100. Higher goes first, none is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i16>,
 }
 
 /// A name at the source and what it becomes; each `*` on the right takes what the same one on the left matched.

@@ -111,7 +111,7 @@ fn policy(spec: &Spec, context: Context) -> WorkPolicy {
 }
 
 /// A pool without a size has as many places as there are cores, two at least, so that reading and writing overlap.
-fn pool_sizes(pools: &Pools, cores: u32) -> [(Kind, u32); 5] {
+pub(crate) fn pool_sizes(pools: &Pools, cores: u32) -> [(Kind, u32); 5] {
     let by_cores = cores.clamp(2, crate::limits::POOL_MAX);
     let sized =
         |kind: &str, size: Option<u32>| (Kind::new(kind).expect("the kinds are plain words"), size.unwrap_or(by_cores));

@@ -1,7 +1,9 @@
 //! Everything that can be wrong with a specification, found at once.
 
 use crate::address::{hides_a_password, scheme};
-use crate::limits::{CHUNKS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, POOL_MAX, STUCK_SECONDS_MAX, URL_BYTES_MAX};
+use crate::limits::{
+    CHUNKS_MAX, MEMORY_MB_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, POOL_MAX, STUCK_SECONDS_MAX, URL_BYTES_MAX,
+};
 use crate::name::JobName;
 use crate::rejection::SpecFault;
 use crate::selection::{Pattern, Selection};
@@ -160,8 +162,12 @@ impl Faults {
         if let Some(percent) = spec.resources.cpu_percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
             self.add("resources.cpu_percent", format!("must be 0 to 100, found {percent}"));
         }
-        if let Some(memory) = spec.resources.memory_mb.filter(|memory| !(memory.is_finite() && *memory >= 0.0)) {
-            self.add("resources.memory_mb", format!("must be at least 0, found {memory}"));
+        let most = MEMORY_MB_MAX as f64;
+        if let Some(memory) = spec.resources.memory_mb.filter(|memory| !(0.0..=most).contains(memory)) {
+            self.add("resources.memory_mb", format!("must be 0 to {MEMORY_MB_MAX}, found {memory}"));
+        }
+        if let Some(priority) = spec.resources.priority.filter(|priority| !(-100..=100).contains(priority)) {
+            self.add("resources.priority", format!("must be -100 to 100, found {priority}"));
         }
     }
 
@@ -254,7 +260,7 @@ mod tests {
             priorities = [{ collection = "shop", priority = 101 }]
             rates = { documents = 0, operations = 5000 }
             stuck = { after_seconds = 0 }
-            resources = { cpu_percent = 101.0, memory_mb = -1.0 }
+            resources = { cpu_percent = 101.0, memory_mb = -1.0, priority = 101 }
             chunks = { documents = 0, max = 20000 }
             pools = { dump = 5000 }
             retry = { attempts = 0 }
@@ -279,6 +285,7 @@ mod tests {
             "stuck.after_seconds",
             "resources.cpu_percent",
             "resources.memory_mb",
+            "resources.priority",
             "repair",
         ];
         assert_eq!(fields, expected);

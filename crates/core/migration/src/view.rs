@@ -128,6 +128,15 @@ pub enum ChunkState {
     Restored,
 }
 
+/// What a job has moved so far: what its mode is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// At the target; in the spool where the job only dumps.
+    pub figures: Figures,
+    /// Documents that the target refused for good.
+    pub dead_letters: u64,
+}
+
 impl Jobs {
     /// One job.
     pub fn job(&self, name: &JobName) -> Option<JobView> {
@@ -137,6 +146,37 @@ impl Jobs {
     /// Whether there is such a job.
     pub fn job_is_known(&self, name: &JobName) -> bool {
         self.jobs.contains_key(name)
+    }
+
+    /// What a job was asked to do.
+    pub fn spec(&self, name: &JobName) -> Option<&Spec> {
+        self.jobs.get(name).map(|job| &job.head.spec)
+    }
+
+    /// Every job by name, and how it ended, if it has.
+    pub fn ends(&self) -> impl Iterator<Item = (&JobName, Option<End>)> {
+        self.jobs.iter().map(|(name, job)| (name, job.head.ended.map(|ended| ended.end)))
+    }
+
+    /// How a job ended; none where there is no such job, and none inside where it goes on.
+    pub fn end(&self, name: &JobName) -> Option<Option<End>> {
+        self.jobs.get(name).map(|job| job.head.ended.map(|ended| ended.end))
+    }
+
+    /// What a job has moved so far. Takes time in proportion to its units.
+    pub fn moved(&self, name: &JobName) -> Option<Moved> {
+        let job = self.jobs.get(name)?;
+        let mut moved = Moved::default();
+        for unit in &job.units {
+            moved.figures += if job.head.spec.mode == Mode::DumpOnly { unit.tally.dumped } else { unit.tally.landed };
+            moved.dead_letters = moved.dead_letters.wrapping_add(unit.tally.dead_letters);
+        }
+        Some(moved)
+    }
+
+    /// How much a chunk is: found where it was dumped, else guessed.
+    pub fn chunk_size(&self, job: &JobName, unit: UnitId, chunk: u32) -> Option<Figures> {
+        self.jobs.get(job)?.unit(unit)?.chunks.get(chunk as usize).map(Chunk::size)
     }
 
     /// What a unit is called at the source.

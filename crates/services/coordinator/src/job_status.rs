@@ -26,6 +26,11 @@ pub struct JobStatus {
     pub pools: Vec<PoolStatus>,
     /// Slots of the workers that are connected to it; none where none of them says.
     pub slots: Option<u64>,
+    /// Whether any worker is: one that serves it was heard of in the last 90 s, or holds something of it.
+    pub connected: bool,
+    /// Why it has not begun, or not gone on yet: what it needs, what is free, and how many are before it. None unless it
+    /// waits for room.
+    pub waits_for_room: Option<String>,
 }
 
 /// How many items of a kind are in which state.
@@ -83,6 +88,8 @@ impl State {
                 stuck: self.work.stuck_leases(&session),
                 pools: self.pools(&session),
                 slots: self.work.connected_slots(&session, since),
+                connected: self.work.has_workers(&session, since),
+                waits_for_room: self.waits_for_room(job),
             }
         })
     }

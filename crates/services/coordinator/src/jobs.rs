@@ -15,16 +15,21 @@ impl State {
     /// Decides a job's command in both cores, then applies it in both.
     pub(crate) fn command_job(&mut self, command: &JobCommand, writing: &mut Writing<'_>) -> Result<JobName, Failure> {
         let context = capstan_migration::Context { moment: writing.context.moment, cores: writing.cores };
+        self.may_go_on(command)?;
         let decision = self.jobs.decide(command, context)?;
         let commands: Vec<Command> = decision.work.iter().flat_map(|intent| self.as_commands(intent)).collect();
         for command in &commands {
             self.work.decide(command, writing.context)?;
         }
+        let entry = self.decide_entry(&decision, writing.cores, writing.context.moment)?;
         for event in &decision.events {
             self.record_job(event, writing);
         }
         for command in &commands {
             self.perform_work(command, writing)?;
+        }
+        if let Some(entry) = entry {
+            self.enter(&decision.job, entry, writing);
         }
         // Also where nothing happened in it: a job that goes on may have nothing left to do.
         writing.touched.push(decision.job.session());
@@ -79,32 +84,43 @@ impl State {
         let stamp = Stamp { position: writing.context.next, wall: writing.context.moment.wall };
         self.jobs.apply(stamp, event);
         writing.job(event);
+        self.heed_job(event, writing);
     }
 
-    /// Ends the jobs whose sessions have come to rest, and begins what waits for the rest of a job.
+    /// Ends the jobs whose sessions have come to rest, begins what waits for the rest of a job, and holds back those for
+    /// whom there is no room, as long as that is so.
     pub(crate) fn settle_jobs(&mut self, writing: &mut Writing<'_>) {
         while let Some(session) = writing.touched.pop() {
-            let settled = match self.work.session_state(&session) {
-                Some(SessionState::Completed) => Settled::Completed,
-                Some(SessionState::CompletedWithFailures) => Settled::CompletedWithFailures,
-                Some(SessionState::Cancelled) if self.work.is_still(&session) => Settled::Cancelled,
-                // Somebody deleted it under its job.
-                None => Settled::Cancelled,
-                Some(SessionState::Running) if self.work.only_waits(&session) => {
-                    self.begin_phase(&session, writing);
-                    continue;
-                }
-                _ => continue,
-            };
-            let events = self.jobs.session_settled(&session, settled);
-            for event in &events {
-                self.record_job(event, writing);
+            self.settle_session(&session, writing);
+            let goes_on = |job: &JobName| self.jobs.end(job) == Some(None);
+            if let Some(job) = JobName::of_session(&session).filter(goes_on) {
+                self.heed_room(&job, writing);
+                self.tell_changes(&job, writing);
             }
-            // What ended well takes nothing more; what failed can still be tried again.
-            if settled == Settled::Completed && !events.is_empty() {
-                let closed = self.perform_work(&Command::Close { session }, writing);
-                debug_assert!(closed.is_ok(), "a session whose items are all done has no live leases: {closed:?}");
+        }
+    }
+
+    fn settle_session(&mut self, session: &SessionName, writing: &mut Writing<'_>) {
+        let settled = match self.work.session_state(session) {
+            Some(SessionState::Completed) => Settled::Completed,
+            Some(SessionState::CompletedWithFailures) => Settled::CompletedWithFailures,
+            Some(SessionState::Cancelled) if self.work.is_still(session) => Settled::Cancelled,
+            // Somebody deleted it under its job.
+            None => Settled::Cancelled,
+            Some(SessionState::Running) if self.work.only_waits(session) => {
+                self.begin_phase(session, writing);
+                return;
             }
+            _ => return,
+        };
+        let events = self.jobs.session_settled(session, settled);
+        for event in &events {
+            self.record_job(event, writing);
+        }
+        // What ended well takes nothing more; what failed can still be tried again.
+        if settled == Settled::Completed && !events.is_empty() {
+            let closed = self.perform_work(&Command::Close { session: session.clone() }, writing);
+            debug_assert!(closed.is_ok(), "a session whose items are all done has no live leases: {closed:?}");
         }
     }
 }
@@ -154,7 +170,7 @@ impl State {
                 };
                 return items.into_iter().filter_map(known).collect();
             }
-            WorkIntent::Pause { session, immediate, reason } => Command::Pause { session, immediate, reason },
+            WorkIntent::Pause { session, immediate, reason } => return self.as_pause(session, immediate, &reason),
             WorkIntent::Resume { session } => Command::Resume { session },
             WorkIntent::Retry { session, items } => Command::Retry { session, items },
             WorkIntent::Cancel { session, reason } => Command::Cancel { session, reason },

@@ -17,6 +17,7 @@
 
 mod acquiring;
 mod adapting;
+mod admission;
 mod backup;
 mod briefing;
 mod clock;
@@ -34,6 +35,7 @@ mod jobs;
 mod message;
 mod owner;
 mod recovery;
+mod reporting;
 mod settling;
 mod state;
 mod status;

@@ -165,7 +165,13 @@ impl Owner {
         let now = self.clock.now();
         let alarm = self.state.work.next_alarm().map(|end| end + self.clock.coarseness());
         let registry = self.state.registry.next_alarm().map(|end| end + self.clock.coarseness());
-        let ends = alarm.into_iter().chain(registry).chain(self.waiters.next_end()).map(|end| end.since(now.monotonic));
+        let reports = self.state.reporting.next();
+        let ends = alarm
+            .into_iter()
+            .chain(registry)
+            .chain(reports)
+            .chain(self.waiters.next_end())
+            .map(|end| end.since(now.monotonic));
         let leaving = self.state.registry.next_leaving();
         let times = self.state.work.next_not_before().into_iter().chain(leaving).map(|at| at.since(now.wall)).min();
         let due = ends.chain(times).min().unwrap_or(Millis::secs(60));
@@ -192,6 +198,7 @@ impl Owner {
             self.pass_time(now);
             let (state, mut writing) = self.writing(now);
             state.adapt(&mut writing);
+            state.report_jobs(&mut writing);
         }
         let mut taken = 0;
         let mut message = first;

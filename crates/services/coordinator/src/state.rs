@@ -1,7 +1,9 @@
 //! Everything the owner owns, and how events of it are written.
 
 use crate::adapting::Adapting;
+use crate::admission;
 use crate::jobs;
+use crate::reporting::Reporting;
 use crate::status::Status;
 use crate::streams::{self, Streams};
 use capstan_ids::{Moment, Position, SessionName, StreamName};
@@ -20,6 +22,7 @@ pub struct State {
     /// What is running, and whether there is room.
     pub registry: Registry,
     pub(crate) adapting: Adapting,
+    pub(crate) reporting: Reporting,
 }
 
 /// An event of any core.
@@ -63,6 +66,14 @@ impl Writing<'_> {
         self.status.count_pipeline(event);
         self.commit.push(&self.streams.registry, |buffer| event.encode(buffer));
         self.context.next = self.context.next.plus(1);
+        use capstan_registry::Event::{Released, ReservationDropped, ReservationQueued, Reserved};
+        if let Reserved { id, .. }
+        | Released { id, .. }
+        | ReservationQueued { id, .. }
+        | ReservationDropped { id, .. } = event
+        {
+            self.touched.extend(admission::session_of(id));
+        }
     }
 
     pub fn job(&mut self, event: &JobEvent) {
@@ -114,6 +125,17 @@ impl State {
             {
                 self.complete_for_job(complete, command, writing)?
             }
+            Command::Resume { session } if self.is_held_back(session) => {
+                let expected = "its job waits for room, and goes on by itself once the registry has that";
+                return Err(Rejection::SessionState { session: session.clone(), state: "paused", expected });
+            }
+            Command::Pause { session, immediate, reason } if self.jobs.owns(session) => {
+                let mut answer = Answer::Done;
+                for command in self.as_pause(session.clone(), *immediate, reason) {
+                    answer = self.perform_work(&command, writing)?;
+                }
+                answer
+            }
             _ => self.perform_work(command, writing)?,
         };
         if !writing.touched.is_empty() {
@@ -127,20 +149,28 @@ impl State {
         self.work.perform(command, context, &mut |session, event| writing.work(session, event))
     }
 
-    /// Decides and applies a command about pipelines.
+    /// Decides and applies a command about pipelines, and what follows for the jobs among them.
     pub(crate) fn perform_registry(
         &mut self,
         command: &capstan_registry::Command,
         writing: &mut Writing<'_>,
     ) -> Result<capstan_registry::Answer, capstan_registry::Rejection> {
-        let moment = writing.context.moment;
-        self.registry.perform(command, moment, &mut |event| writing.registry(event))
+        let answer = self.tell(command, writing)?;
+        if matches!(command, capstan_registry::Command::ChangeRules(_)) {
+            self.reporting.look_at_once();
+            self.ask_again(writing);
+        }
+        if !writing.touched.is_empty() {
+            self.settle_jobs(writing);
+        }
+        Ok(answer)
     }
 
     /// Whether every promise holds; what is broken otherwise.
     pub fn check(&self) -> Result<(), String> {
         self.work.check().map_err(|violation| violation.to_string())?;
         self.jobs.check().map_err(|violation| violation.to_string())?;
-        self.registry.check().map_err(|violation| violation.to_string())
+        self.registry.check().map_err(|violation| violation.to_string())?;
+        self.check_admission()
     }
 }

@@ -6,9 +6,10 @@
 use crate::scripted::Reply;
 use crate::stage::*;
 use capstan_coordinator::{Failure, Handle, Retention, State, StateEvent};
-use capstan_ids::{ItemId, Millis, Moment, Monotonic, SessionName, Token};
+use capstan_ids::{ItemId, Millis, Moment, Monotonic, SessionName, Token, WallTime};
 use capstan_journal::Journal;
 use capstan_migration::{JobCommand, JobName, Jobs};
+use capstan_registry::{Listing, PipelineId, PipelineStatus, PipelineView, Registry, Resources};
 use capstan_work::{Answer, Command, Complete, Holder, ItemView, SessionView, WorkState};
 use proptest::prelude::*;
 
@@ -62,16 +63,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Seen {
     sessions: Vec<(SessionView, Vec<ItemView>)>,
     jobs: Jobs,
+    /// Each with what it reserved, and those who wait for room in their order.
+    pipelines: Vec<Listed>,
+    queue: Vec<PipelineId>,
 }
 
-fn see(work: &WorkState, jobs: &Jobs) -> Seen {
+/// What the journal says of a pipeline; when it was heard of, memory alone knows.
+type Listed = (PipelineId, PipelineStatus, [u64; 2], Option<Resources>);
+
+fn see(work: &WorkState, jobs: &Jobs, registry: &Registry) -> Seen {
     let items = |view: &SessionView| work.items_from(&view.name, 0).unwrap().collect();
     let sessions = work.sessions_after(None).map(|view| (items(&view), view)).map(|(items, view)| (view, items));
     let mut sessions: Vec<_> = sessions.collect();
     for (view, _) in &mut sessions {
         view.limits.sort_by(|a, b| a.name.cmp(&b.name));
     }
-    Seen { sessions, jobs: jobs.clone() }
+    let page = registry.list(&Listing::default(), WallTime(0)).unwrap();
+    let records = |view: &PipelineView| [view.total_records, view.failed_records];
+    let listed = |view: PipelineView| (view.id.clone(), view.status, records(&view), view.reserved);
+    let queue = registry.queue().into_iter().map(|place| place.id).collect();
+    Seen { sessions, jobs: jobs.clone(), pipelines: page.pipelines.into_iter().map(listed).collect(), queue }
 }
 
 struct Life {
@@ -88,7 +99,7 @@ fn session(number: usize) -> SessionName {
 impl Life {
     /// A state made of the whole history.
     fn replayed(&self) -> Seen {
-        let (mut work, mut jobs) = (WorkState::new(), Jobs::default());
+        let (mut work, mut jobs, mut registry) = (WorkState::new(), Jobs::default(), Registry::new());
         for (first, commit) in self.stage.script.history() {
             for entry in commit.entries(first) {
                 let moment = Moment { monotonic: Monotonic(0), wall: commit.at() };
@@ -101,11 +112,12 @@ impl Life {
                         let stamp = capstan_migration::Stamp { position: entry.position, wall: moment.wall };
                         jobs.apply(stamp, &event);
                     }
-                    StateEvent::Registry(_) | StateEvent::Led(_) => {}
+                    StateEvent::Registry(event) => registry.apply(moment, &event),
+                    StateEvent::Led(_) => {}
                 }
             }
         }
-        see(&work, &jobs)
+        see(&work, &jobs, &registry)
     }
 
     /// Starts, and compares what was read back with the history.
@@ -126,7 +138,7 @@ impl Life {
     async fn compare(&self, handle: &Handle) -> Result<(), Failure> {
         let look = |state: &State| {
             state.check().unwrap();
-            see(&state.work, &state.jobs)
+            see(&state.work, &state.jobs, &state.registry)
         };
         let seen = handle.read(look).await?;
         assert_eq!(seen, self.replayed());
@@ -148,7 +160,7 @@ impl Life {
             };
             let goes_on = match outcome {
                 Ok(()) => true,
-                Err(Failure::Rejected(_) | Failure::JobRejected(_)) => true,
+                Err(Failure::Rejected(_) | Failure::JobRejected(_) | Failure::PipelineRejected(_)) => true,
                 Err(Failure::Stopped | Failure::JournalBroken) => false,
                 Err(other) => panic!("{other}"),
             };

@@ -11,6 +11,7 @@ mod journal_says_no;
 mod lives;
 mod pauses;
 mod played;
+mod room;
 mod scripted;
 mod snapshots;
 mod stage;
