@@ -129,6 +129,7 @@ pub(crate) fn v1_routes() -> Vec<Route> {
         ("/api/v1/limits", get(limits::list_shared)),
         ("/api/v1/limits/{limit}", put(limits::set_shared).delete(limits::lift_shared)),
         ("/api/v1/watch", get(watch::all)),
+        ("/api/v1/backup", get(v1::backup::take)),
         ("/api/v1/errors/{code}", get(v1::error_page)),
         ("/api/v1/openapi.json", get(openapi::document)),
         ("/api/v1/docs", get(openapi::viewer)),

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use capstan_coordinator::{SharedStore, StoreError};
-use capstan_journal::{Election, Journal};
+use capstan_journal::{Election, Journal, JournalError, Takeover};
 use capstan_journal_cassandra::{CassandraElection, CassandraJournal, CassandraOptions};
 use capstan_journal_postgres::{PostgresElection, PostgresJournal, PostgresOptions};
 use capstan_worker::Secrets;
@@ -45,6 +45,31 @@ impl Place {
             Self::Postgres(url) => Some(Arc::new(InPostgres(filled(url)?))),
             Self::Cassandra(url) => Some(Arc::new(InCassandra(filled(url)?))),
         })
+    }
+
+    /// A shared journal, beside its servers if there are any.
+    pub fn open(&self, secrets: &Secrets) -> Result<Box<dyn Takeover>, JournalError> {
+        let unfit = |what: String| JournalError::Unfit { place: "--journal".to_owned(), what };
+        let filled = |url: &str| secrets.fill(url).map_err(|error| unfit(error.to_string()));
+        match self {
+            Self::Embedded => Err(unfit("it is no address of a shared journal".to_owned())),
+            Self::Postgres(url) => {
+                use capstan_journal_postgres::OpenError;
+                let opened = PostgresJournal::connect(&filled(url)?, PostgresOptions::default());
+                Ok(Box::new(opened.map_err(|error| match error {
+                    OpenError::Journal(error) => error,
+                    address @ OpenError::Address { .. } => unfit(address.to_string()),
+                })?))
+            }
+            Self::Cassandra(url) => {
+                use capstan_journal_cassandra::OpenError;
+                let opened = CassandraJournal::connect(&filled(url)?, CassandraOptions::default());
+                Ok(Box::new(opened.map_err(|error| match error {
+                    OpenError::Journal(error) => error,
+                    address @ OpenError::Address { .. } => unfit(address.to_string()),
+                })?))
+            }
+        }
     }
 }
 

@@ -198,6 +198,18 @@ fn server() -> Vec<Operation> {
     vec![
         watch("/api/v1/sessions/{session}/watch", "watchSession", "Follow what happens in a session, without gaps"),
         watch("/api/v1/watch", "watchAll", "Follow what happens in all sessions, without gaps"),
+        Operation::new(
+            "get",
+            "/api/v1/backup",
+            server,
+            "backup",
+            "Take a backup of the journal, while the server runs",
+        )
+        .answers(
+            200,
+            "A backup as docs/journal.md draws it. One that breaks off is none.",
+            Text("application/octet-stream"),
+        ),
         Operation::new("get", "/api/v1/errors/{code}", server, "errorPage", "Read what an error means and what to do")
             .answers(200, "The page.", Text("text/markdown"))
             .errors(&[&ROUTE_UNKNOWN]),

@@ -3,6 +3,7 @@
 //! An item lies at `/sessions/{session}/items/{id}` with its id percent-encoded. What a path cannot carry goes into the
 //! query: `/items?id=…` is the item, and `POST /items/{act}?id=…` acts on it.
 
+pub mod backup;
 pub mod history;
 pub mod items;
 pub mod jobs;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod backup;
 mod bench;
 mod completions;
 pub mod config;
@@ -9,6 +10,7 @@ mod doctor;
 mod job;
 mod migrate;
 mod openapi;
+mod restore;
 mod server;
 mod session;
 mod status;
@@ -64,6 +66,10 @@ enum Command {
     /// Put a server under load and measure it
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Copy the journal to one file, while the server runs
+    Backup(backup::BackupOptions),
+    /// Restore a backup into an empty data directory, PostgreSQL or Cassandra
+    Restore(restore::RestoreOptions),
     /// The configuration file: its default, and what is wrong with one
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -93,6 +99,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Top(options) => wait(top::run(options, &context)),
         Command::Doctor(options) => wait(doctor::run(options, &context)),
         Command::Bench(command) => bench::run(command, &context),
+        Command::Backup(options) => backup::run(&options, &context),
+        Command::Restore(options) => restore::run(&options, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Completions(options) => completions::run(&options, &context),
         Command::Openapi => openapi::run(&context),

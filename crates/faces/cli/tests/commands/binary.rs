@@ -16,9 +16,15 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same, with more words.
+    pub fn start_with(folder: &Path, words: &[&str]) -> Self {
         let mut child = Command::new(CAPSTAN)
             .args(["server", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a step of it does")]
 
+mod backup;
 mod binary;
 mod serving;
 mod session;
