@@ -37,10 +37,13 @@ pub fn audited() -> StreamName {
     stream("registry")
 }
 
+/// Stream, position, epoch, time and rows.
+type SeenSnapshot = (StreamName, Position, Epoch, WallTime, Vec<Vec<u8>>);
+
 /// Everything that a reader of a journal can see, sizes of snapshots aside: they are the store's own.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
-    snapshots: Vec<(StreamName, Position, Epoch, WallTime, Vec<Vec<u8>>)>,
+    snapshots: Vec<SeenSnapshot>,
     archive: Vec<Recorded>,
     log: Vec<Recorded>,
     first: Position,
