@@ -141,3 +141,21 @@ fn the_order_of_the_index_is_the_documented_one() {
     ];
     assert!(ascending.windows(2).all(|pair| compare(&pair[0], &pair[1]).is_lt()));
 }
+
+#[tokio::test]
+async fn what_a_server_lacks_for_cutting_is_said_once_and_only_where_it_was_wanted() {
+    for (samples, documents, expected) in [(true, 100, None), (false, 100, Some("$sample")), (false, 10_000, None)] {
+        let (serving, _held) = Indexed::serve((0..1_000).map(Bson::Int32).collect(), samples, usize::MAX).await;
+        let source = MongoAdapter.source(&serving.url.parse().unwrap()).await.unwrap();
+        source.split(&unit(), &SplitTarget { documents, bytes: u64::MAX, chunks_max: 100 }).await.unwrap();
+
+        let told = source.fallbacks(&unit());
+
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{told:?}");
+        if let Some(word) = expected {
+            assert_eq!(told[0].what, unit().namespace.to_string());
+            assert!(told[0].reason.contains(word), "{told:?}");
+        }
+        assert!(source.fallbacks(&unit()).is_empty(), "it is said once");
+    }
+}
