@@ -2,8 +2,7 @@
 //!
 //! Derived at each look: nothing of it is kept or counted here.
 
-use capstan_coordinator::State;
-use capstan_ids::{ItemId, SessionName};
+use capstan_coordinator::{Clock, JobStatus, PoolStatus, StageStatus, State, SystemClock};
 use capstan_migration::{ChunkState, ChunkView, Figures, JobName, JobView, UnitId};
 use capstan_work::{ItemState, ItemView, SessionState, SessionView};
 
@@ -15,27 +14,20 @@ pub const KINDS: [&str; 5] = ["plan", "dump", "restore", "index", "verify"];
 pub struct JobLook {
     /// What the migration core says.
     pub view: JobView,
+    /// What its items say; none once its session is deleted.
+    pub status: Option<JobStatus>,
     /// What its session says; none once that is deleted.
     pub session: Option<SessionView>,
-}
-
-/// The live leases of one kind of work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// Of which kind.
-    pub kind: String,
-    /// The most there may be; none is no limit.
-    pub size: Option<u32>,
-    /// Live leases.
-    pub running: u32,
-    /// Items that a lease could be given for.
-    pub ready: u64,
 }
 
 impl JobLook {
     /// One job.
     pub fn of(state: &State, name: &JobName) -> Option<Self> {
-        Some(Self { view: state.jobs.job(name)?, session: state.work.session(&name.session()) })
+        Some(Self {
+            view: state.jobs.job(name)?,
+            status: state.job_status(name, SystemClock.now().wall),
+            session: state.work.session(&name.session()),
+        })
     }
 
     /// How it stands, in one word.
@@ -59,21 +51,24 @@ impl JobLook {
         self.session.as_ref().map_or(0, |session| session.counts.of(state))
     }
 
-    /// Nothing of it runs.
+    /// Nothing of it is held by a worker.
     pub fn is_idle(&self) -> bool {
-        self.items(ItemState::Assigned) == 0
+        self.status.as_ref().is_none_or(|status| status.idle)
     }
 
-    /// The limits that are named after kinds of a job's work, in the order of the kinds.
-    pub fn pools(&self) -> Vec<Pool> {
-        let limits = self.session.iter().flat_map(|session| &session.limits);
-        let of = |kind: &str| limits.clone().find(|limit| limit.name.as_str() == kind);
-        let pool = |kind: &&str| {
-            let limit = of(kind)?;
-            let size = limit.most.map(capstan_work::LimitValue::get);
-            Some(Pool { kind: (*kind).to_owned(), size, running: limit.live, ready: limit.ready })
-        };
-        KINDS.iter().filter_map(pool).collect()
+    /// Leases whose holders get no further.
+    pub fn stuck(&self) -> u64 {
+        self.status.as_ref().map_or(0, |status| status.stuck)
+    }
+
+    /// Its items by kind and state, in the order of the stages.
+    pub fn stages(&self) -> &[StageStatus] {
+        self.status.as_ref().map_or(&[], |status| &status.stages)
+    }
+
+    /// How many of which kind may work at a time, in the order of the stages.
+    pub fn pools(&self) -> &[PoolStatus] {
+        self.status.as_ref().map_or(&[], |status| &status.pools)
     }
 }
 
@@ -107,9 +102,8 @@ impl ChunkLook {
         unit: UnitId,
         from: usize,
     ) -> Option<impl Iterator<Item = Self> + 'a> {
-        let session = job.session();
         let chunks = state.jobs.chunks(job, unit)?.skip(from);
-        Some(chunks.map(move |view| Self { item: next_item(state, &session, unit, &view), view }))
+        Some(chunks.map(move |view| Self { item: state.chunk_item(job, unit, view.index), view }))
     }
 
     /// `planned`, `dumping`, `dumped`, `restoring`, `restored` or `failed`.
@@ -144,20 +138,6 @@ impl ChunkLook {
     pub fn progress(&self) -> Figures {
         let progress = self.item.as_ref().map(|item| item.progress).unwrap_or_default();
         Figures { documents: progress.documents, bytes: progress.bytes }
-    }
-}
-
-/// The item that brings a chunk further: its dump or its copy, then its restore.
-fn next_item(state: &State, session: &SessionName, unit: UnitId, chunk: &ChunkView) -> Option<ItemView> {
-    use capstan_migration::Stage::{Copy, Dump, Restore};
-    let (chunk, generation, at) = (chunk.index, chunk.generation, chunk.state);
-    let find = |id: ItemId| state.work.item(session, &id);
-    match at {
-        ChunkState::Planned => {
-            find(Dump { unit, chunk, generation }.item()).or_else(|| find(Copy { unit, chunk }.item()))
-        }
-        ChunkState::Dumped => find(Restore { unit, chunk, generation }.item()),
-        ChunkState::Restored => None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::look::{ChunkLook, JobLook, find_unit};
 use crate::problem::Problem;
 use capstan_coordinator::{Clock, Handle, State, SystemClock};
 use capstan_ids::{ItemId, Kind, SessionName};
-use capstan_migration::{JobCommand, JobName, Rates, Rejection, Spec, SpecFault};
+use capstan_migration::{JobCommand, JobName, Rates, Rejection, Spec, SpecFault, UnitView};
 use capstan_proto::v1::{self, jobs_server::Jobs};
 use capstan_work::SessionState;
 use tonic::{Request, Response, Status};
@@ -70,8 +70,12 @@ impl Jobs for JobCalls {
     async fn units(&self, request: Request<v1::UnitsRequest>) -> Answer<v1::UnitsResponse> {
         let wanted = name(&request.into_inner().job)?;
         let seen = wanted.clone();
-        let units =
-            self.read(move |state| state.jobs.units(&seen).map(|units| units.map(convert::unit).collect())).await?;
+        let look = move |state: &State| -> Option<Vec<v1::Unit>> {
+            let failed = state.failed_chunks(&seen);
+            let count = |unit: &UnitView| failed.get(&unit.id).copied().unwrap_or_default();
+            Some(state.jobs.units(&seen)?.map(|unit| (count(&unit), unit)).map(|(n, unit)| convert::unit(unit, n)).collect())
+        };
+        let units = self.read(look).await?;
         Ok(Response::new(v1::UnitsResponse { units: units.ok_or_else(|| unknown(&wanted))? }))
     }
 

@@ -84,7 +84,9 @@ fn tiles(to: &mut String, facts: &Facts) -> fmt::Result {
     if facts.bytes > 0 {
         tile("Speed", format!("{}/s", size(rate as u64)))?;
     }
-    tile("Refused documents", grouped(facts.dead_letters))?;
+    if facts.dead_letters > 0 {
+        tile("Refused documents", grouped(facts.dead_letters))?;
+    }
     to.write_str("</dl>\n")
 }
 

@@ -95,7 +95,7 @@ impl ReportPage {
             let paused =
                 matches!(state.work.session_state(&name.session()), Some(SessionState::Pausing | SessionState::Paused));
             let look = job_message(&JobLook::of(state, &name)?);
-            let units: Vec<v1::Unit> = state.jobs.units(&name)?.map(unit_message).collect();
+            let units: Vec<v1::Unit> = state.jobs.units(&name)?.map(|unit| unit_message(unit, 0)).collect();
             Some((state.jobs.report(&name, now, paused)?, look, units))
         };
         let Some((report, look, units)) = handle.read(look).await? else { return Ok(None) };

@@ -140,6 +140,26 @@ pub struct PoolShape {
     pub ready: u64,
 }
 
+/// How many of a job's items of one kind are in which state; `dump` and `restore` are chunks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stage)]
+pub struct StageShape {
+    /// `plan`, `dump`, `restore`, `index` or `verify`.
+    pub kind: String,
+    /// A worker may have them.
+    pub pending: u64,
+    /// A worker has them.
+    pub running: u64,
+    /// Completed.
+    pub done: u64,
+    /// Out of attempts.
+    pub failed: u64,
+    /// Something must be done before.
+    pub waiting: u64,
+    /// What they wait for has failed.
+    pub blocked: u64,
+}
+
 /// A job as it stands.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Job)]
@@ -192,8 +212,16 @@ pub struct JobShape {
     pub failed: u64,
     /// Items that wait for such.
     pub blocked: u64,
+    /// Leases whose holders get no further.
+    pub stuck: u64,
+    /// Its items by kind and state.
+    pub stages: Vec<StageShape>,
+    /// Units that something of runs now.
+    pub active_units: Vec<String>,
     /// How many of which kind work at a time.
     pub pools: Vec<PoolShape>,
+    /// Slots of the workers that are connected to it, where they say.
+    pub slots: Option<u64>,
     /// How fast it may go now.
     pub rates: RatesShape,
     /// Which collections go before others now.
@@ -208,7 +236,9 @@ impl From<JobLook> for JobShape {
         let (state, idle, why) = (look.state(), look.is_idle(), look.reason());
         let mode = look.view.spec.mode.name();
         let (failed, blocked) = (look.items(ItemState::Failed), look.items(ItemState::Blocked));
-        let pools = pools(&look);
+        let (pools, stages, stuck) = (pools(&look), stages(&look), look.stuck());
+        let slots = look.status.as_ref().and_then(|status| status.slots);
+        let active = look.status.iter().flat_map(|status| status.active_units.iter().map(ToString::to_string)).collect();
         let view = look.view;
         Self {
             job: view.name.to_string(),
@@ -233,7 +263,11 @@ impl From<JobLook> for JobShape {
             dead_letters: view.dead_letters,
             failed,
             blocked,
+            stuck,
+            stages,
+            active_units: active,
             pools,
+            slots,
             rates: view.rates.into(),
             priorities: view.priorities.into_iter().map(Into::into).collect(),
             spec: view.spec,
@@ -241,15 +275,28 @@ impl From<JobLook> for JobShape {
     }
 }
 
+fn stages(look: &JobLook) -> Vec<StageShape> {
+    let stage = |stage: &capstan_coordinator::StageStatus| StageShape {
+        kind: stage.kind.to_string(),
+        pending: stage.pending,
+        running: stage.running,
+        done: stage.done,
+        failed: stage.failed,
+        waiting: stage.waiting,
+        blocked: stage.blocked,
+    };
+    look.stages().iter().map(stage).collect()
+}
+
 /// A job's pools.
 pub fn pools(look: &JobLook) -> Vec<PoolShape> {
-    let pool = |pool: crate::look::Pool| PoolShape {
-        kind: pool.kind,
+    let pool = |pool: &capstan_coordinator::PoolStatus| PoolShape {
+        kind: pool.kind.to_string(),
         size: pool.size,
         running: pool.running,
         ready: pool.ready,
     };
-    look.pools().into_iter().map(pool).collect()
+    look.pools().iter().map(pool).collect()
 }
 
 /// What a comparison of both sides found.

@@ -17,11 +17,23 @@ pub struct Report {
     dead_letters: u64,
     verified: Verified,
     #[serde(default)]
+    mode: String,
+    #[serde(default)]
+    planned: Option<Planned>,
+    #[serde(default)]
+    dump: Option<String>,
+    #[serde(default)]
     refused: Vec<SetAside>,
     #[serde(default)]
     set_aside: Vec<SetAside>,
     #[serde(default)]
     by_unit: Vec<Unit>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Planned {
+    documents: u64,
+    bytes: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -73,7 +85,7 @@ impl Report {
 
     /// Whether the job is done, nothing was put aside beyond what was allowed, and nothing is wrong at the target.
     pub fn is_good(&self) -> bool {
-        self.state == "completed"
+        self.state == "completed" && self.verified.faults() == 0
     }
 
     /// The report as people read it.
@@ -122,6 +134,13 @@ impl Report {
             self.seconds,
             size(rate as u64)
         )?;
+        if let Some(planned) = self.planned.filter(|_| self.mode == "simulate") {
+            let (documents, bytes) = (grouped(planned.documents), size(planned.bytes));
+            writeln!(text, "simulated: {documents} documents ({bytes}) would be moved; nothing was written")?;
+        }
+        if let Some(dump) = &self.dump {
+            writeln!(text, "kept in the spool as dump {dump}")?;
+        }
         if self.dead_letters > 0 {
             let letters: Vec<String> = self
                 .by_unit
@@ -136,9 +155,18 @@ impl Report {
 }
 
 impl Verified {
+    /// Documents that are still not the same on both sides.
+    fn faults(&self) -> u64 {
+        (self.missing + self.extra + self.different).saturating_sub(self.repaired)
+    }
+
     fn text(&self) -> String {
-        let wrong = self.missing + self.extra + self.different;
+        let wrong = self.faults();
         match self.mode.as_str() {
+            "hash" if wrong == 0 && self.repaired > 0 => format!(
+                "equal after repair: {} missing, {} extra, {} different were found, {} repaired",
+                self.missing, self.extra, self.different, self.repaired
+            ),
             "hash" if wrong == 0 => format!(
                 "verified: every document compared byte for byte in {} ranges, no difference",
                 grouped(self.ranges)

@@ -31,13 +31,38 @@ pub fn job(look: &JobLook) -> v1::Job {
         percent: view.percent,
         pools: look
             .pools()
-            .into_iter()
-            .map(|pool| v1::Pool { kind: pool.kind, size: pool.size, running: pool.running, ready: pool.ready })
+            .iter()
+            .map(|pool| v1::Pool {
+                kind: pool.kind.to_string(),
+                size: pool.size,
+                running: pool.running,
+                ready: pool.ready,
+            })
             .collect(),
         failed: look.items(ItemState::Failed),
         blocked: look.items(ItemState::Blocked),
         mode: view.spec.mode.name().to_owned(),
         idle: look.is_idle(),
+        stages: look
+            .stages()
+            .iter()
+            .map(|stage| v1::StageStatus {
+                kind: stage.kind.to_string(),
+                pending: stage.pending,
+                running: stage.running,
+                done: stage.done,
+                failed: stage.failed,
+                waiting: stage.waiting,
+                blocked: stage.blocked,
+            })
+            .collect(),
+        active_units: look
+            .status
+            .iter()
+            .flat_map(|status| status.active_units.iter().map(ToString::to_string))
+            .collect(),
+        stuck: look.stuck(),
+        slots: look.status.as_ref().and_then(|status| status.slots),
         rates: Some(rates(view.rates)),
         priorities: view
             .priorities
@@ -47,12 +72,11 @@ pub fn job(look: &JobLook) -> v1::Job {
                 priority: priority.priority.into(),
             })
             .collect(),
-        ..v1::Job::default()
     }
 }
 
-/// A unit as it stands.
-pub fn unit(view: UnitView) -> v1::Unit {
+/// A unit as it stands, with how many of its chunks have failed.
+pub fn unit(view: UnitView, chunks_failed: u64) -> v1::Unit {
     v1::Unit {
         id: view.id.to_string(),
         source: view.source.to_string(),
@@ -71,7 +95,7 @@ pub fn unit(view: UnitView) -> v1::Unit {
         dead_letters: view.dead_letters,
         verdict: view.verdict.map(verdict),
         given_up: view.given_up,
-        ..v1::Unit::default()
+        chunks_failed,
     }
 }
 

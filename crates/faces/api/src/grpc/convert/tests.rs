@@ -42,6 +42,8 @@ fn a_policy_comes_back_as_it_went() {
         weight: 9,
         limits: vec![(LimitName::new("dump").unwrap(), LimitValue::new(4).unwrap())],
         keep_completed: None,
+        stuck_after: Some(Millis(60_000)),
+        revoke_stuck: true,
     };
     for policy in [mine, Policy::default(), Policy::console(), Policy::job()] {
         assert_eq!(super::policy(super::session::wire_policy(&policy)).unwrap(), policy);

@@ -185,6 +185,11 @@ pub async fn run(command: JobCommand, context: &Context) -> Result<(), Failure> 
             if let Some(reason) = &seen.reason {
                 context.out.text(&format!("{reason}\n"))?;
             }
+            for remark in show::remarks(&seen) {
+                context.out.text(&format!("{remark}\n"))?;
+            }
+            context.out.text("\n")?;
+            context.out.show(|| Value::Null, || show::stage_table(&seen))?;
             context.out.text("\n")?;
             context.out.show(|| Value::Null, || show::unit_table(&units))
         }

@@ -10,14 +10,20 @@ pub fn document(job: &v1::Job) -> Value {
         let figures = figures.unwrap_or_default();
         json!({ "documents": figures.documents, "bytes": figures.bytes })
     };
-    let running = |kind: &str| job.pools.iter().find(|pool| pool.kind == kind).map_or(0, |pool| pool.running);
+    let stage = |kind: &str| {
+        let stage = job.stages.iter().find(|stage| stage.kind == kind).cloned().unwrap_or_default();
+        json!({
+            "pending": stage.pending, "running": stage.running, "done": stage.done, "failed": stage.failed,
+            "waiting": stage.waiting, "blocked": stage.blocked, "total": job.chunks,
+        })
+    };
     json!({
         "job": job.name, "state": job.state, "reason": job.reason, "refused": job.refused, "percent": job.percent,
         "units": job.units, "units_planned": job.units_planned, "units_finished": job.units_finished,
         "units_verified": job.units_verified,
         "chunks": job.chunks, "chunks_dumped": job.chunks_dumped, "chunks_restored": job.chunks_restored,
-        "dumps": { "running": running("dump"), "done": job.chunks_dumped, "total": job.chunks },
-        "restores": { "running": running("restore"), "done": job.chunks_restored, "total": job.chunks },
+        "dumps": stage("dump"), "restores": stage("restore"), "stuck": job.stuck, "slots": job.slots,
+        "active_units": job.active_units,
         "size": figures(job.size), "dumped": figures(job.dumped), "restored": figures(job.restored),
         "dead_letters": job.dead_letters, "failed": job.failed, "blocked": job.blocked,
         "pools": job.pools.iter().map(pool_document).collect::<Value>(),
@@ -31,7 +37,8 @@ pub fn unit_document(unit: &v1::Unit) -> Value {
     json!({
         "id": unit.id, "source": unit.source, "target": unit.target, "planned": unit.planned, "finished": unit.finished,
         "verified": unit.verified, "chunks": unit.chunks, "chunks_dumped": unit.chunks_dumped,
-        "chunks_restored": unit.chunks_restored, "percent": unit.percent,
+        "chunks_restored": unit.chunks_restored, "chunks_failed": unit.chunks_failed, "dead_letters": unit.dead_letters,
+        "given_up": unit.given_up, "percent": unit.percent,
     })
 }
 
@@ -115,4 +122,37 @@ pub fn priorities_table(priorities: &[v1::UnitPriority]) -> Table {
         table.row([ranked.collection.clone(), ranked.priority.to_string()]);
     }
     table
+}
+
+/// A row for each stage that has items.
+pub fn stage_table(job: &v1::Job) -> Table {
+    let mut table = Table::new(["STAGE", "PENDING", "RUNNING", "DONE", "FAILED", "WAITING", "BLOCKED"]);
+    for stage in &job.stages {
+        let counts = [stage.pending, stage.running, stage.done, stage.failed, stage.waiting, stage.blocked];
+        if counts.iter().any(|count| *count > 0) {
+            let mut row = vec![stage.kind.clone()];
+            row.extend(counts.iter().map(u64::to_string));
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// What is worth a line beside the tables: that nothing runs, that workers are stuck, that pools wait for slots.
+pub fn remarks(job: &v1::Job) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if job.idle && job.ended_at.is_none() {
+        remarks.push("idle: no worker holds anything of it".to_owned());
+    }
+    if job.stuck > 0 {
+        remarks.push(format!("stuck: {} leases get no further", job.stuck));
+    }
+    if let Some(slots) = job.slots {
+        for pool in &job.pools {
+            if let Some(size) = pool.size.filter(|size| u64::from(*size) > slots && pool.ready > 0) {
+                remarks.push(format!("pool {}={size}, but connected workers have {slots} slots", pool.kind));
+            }
+        }
+    }
+    remarks
 }
