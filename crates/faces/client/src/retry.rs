@@ -39,7 +39,7 @@ impl Retry {
     pub async fn pause(&mut self, error: Error) -> Result<(), Error> {
         let worth_it = match error.class() {
             Class::Overloaded => true,
-            Class::Unavailable => self.repeat == Repeat::Safe,
+            Class::Unavailable => self.repeat == Repeat::Safe || nothing_happened(&error),
             Class::Invalid
             | Class::Unauthenticated
             | Class::Forbidden
@@ -59,6 +59,11 @@ impl Retry {
         tokio::time::sleep(pause).await;
         Ok(())
     }
+}
+
+/// A server that does not lead has decided nothing: whoever does is found by asking again.
+fn nothing_happened(error: &Error) -> bool {
+    matches!(error, Error::Refused { code, .. } if code == "server.not_leader")
 }
 
 fn jittered(pause: Duration) -> Duration {
@@ -96,6 +101,20 @@ mod tests {
         assert!(safe.pause(lost.clone()).await.is_ok());
         assert!(unsafe_.pause(lost).await.is_err());
         assert!(unsafe_.pause(refused(Class::Overloaded, None)).await.is_ok(), "overload means that nothing happened");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_lead_is_asked_again_whatever_is_asked() {
+        let refused = |code: &str| Error::Refused {
+            code: code.into(),
+            class: Class::Unavailable,
+            message: "x".into(),
+            retry_after: None,
+            begin_at: None,
+        };
+        let mut retry = Retry::for_up_to(Duration::from_secs(30), Repeat::OnlyIfNothingHappened);
+        assert!(retry.pause(refused("server.not_leader")).await.is_ok());
+        assert!(retry.pause(refused("server.outcome_unknown")).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
