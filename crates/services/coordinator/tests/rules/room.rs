@@ -349,3 +349,18 @@ async fn a_job_that_is_taken_out_of_the_registry_is_listed_again() {
     assert_eq!((view.status, view.reserved.is_some()), (PipelineStatus::Running, true));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_figure_that_cannot_be_is_refused_at_the_door() {
+    let server = Stage::new().start();
+    submit(&server, "first", 1.0).await;
+    for (cpu_percent, memory_mb) in [(f64::NAN, 1), (-0.5, 1), (100.5, 1), (1.0, u64::MAX)] {
+        let usage = Some(capstan_coordination::Usage { cpu_percent, memory_mb });
+        let wish = capstan_coordination::Acquire { usage, ..capstan_coordination::Acquire::any(worker("alice")) };
+
+        let answer = capstan_coordination::Coordination::acquire(&server.handle, &wish).await;
+
+        assert!(matches!(answer, Err(capstan_coordination::CoordinationError::Refused { .. })), "{answer:?}");
+    }
+    server.stop().await;
+}
