@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use capstan_client::Client;
 use capstan_coordinator::{COMMANDS_MAX, Handle, State};
 use capstan_ids::WorkerId;
+use capstan_journal::EmbeddedOptions;
 use capstan_work::{Command, Holder};
 use capstan_worker::{Options, Worker};
 use std::ops::RangeInclusive;
@@ -29,6 +30,9 @@ pub struct Home {
     following: tokio::task::JoinHandle<()>,
 }
 
+/// The size of the journal's files. Two of them are written full of zeros when it is made, so what ends after a second
+/// would spend most of its processor time on large ones.
+const SEGMENT_BYTES: u64 = 4 << 20;
 /// How often the worker looks at the pools of the jobs that go on.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What the worker of a server's own process has at least and at most.
@@ -40,7 +44,8 @@ impl Home {
     /// Starts both; `slots` items are worked on at a time, as many as the pools ask for where nothing is said.
     pub async fn open(data_dir: &Path, addresses: &Addresses, slots: Option<usize>) -> Result<Self, Failure> {
         std::fs::create_dir_all(data_dir).with_context(|| format!("create {}", data_dir.display()))?;
-        let station = Station::start(data_dir, addresses).await?;
+        let kept = EmbeddedOptions { segment_bytes: SEGMENT_BYTES, ..EmbeddedOptions::default() };
+        let station = Station::start(data_dir, addresses, kept).await?;
         give_back_what_the_dead_hold(&station.handle).await?;
         let client = Client::connect(station.url()).await?;
         let id = WorkerId::new(format!("{LOCAL}{}", std::process::id())).context("name the worker")?;

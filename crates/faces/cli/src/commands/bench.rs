@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::station::{Addresses, Station};
 use anyhow::Context as _;
+use capstan_journal::EmbeddedOptions;
 use capstan_load::{Case, Plan, Row, Transport};
 use clap::{Args, Subcommand};
 
@@ -47,7 +48,7 @@ pub fn run(command: BenchCommand, context: &Context) -> Result<(), Failure> {
             // The server has its own threads, as it would in a process of its own; the generator has one.
             let folder = tempfile::tempdir()?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let station = runtime.block_on(Station::start(folder.path(), &Addresses::free()))?;
+            let station = runtime.block_on(Station::start(folder.path(), &Addresses::free(), EmbeddedOptions::default()))?;
             let measured = generate(&options, &station.url(), context);
             runtime.block_on(station.stop()).context("the server did not stop well")?;
             measured

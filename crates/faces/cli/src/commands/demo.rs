@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use capstan_client::{Client, Job, v1};
 use capstan_coordinator::{Handle, State};
 use capstan_ids::{ItemId, SessionName, WorkerId};
+use capstan_journal::EmbeddedOptions;
 use capstan_migration::{ChunkTarget, JobName, Spec};
 use clap::Args;
 use std::path::Path;
@@ -60,7 +61,7 @@ async fn demonstrate(options: &DemoOptions, context: &Context) -> Result<(), Fai
         Some(path) => endpoint(path)?,
         None => made_up_shop(folder.path(), options.documents).await?,
     };
-    let station = Station::start(&folder.path().join("data"), &Addresses::free()).await?;
+    let station = Station::start(&folder.path().join("data"), &Addresses::free(), EmbeddedOptions::default()).await?;
     eprintln!("server   {} (one binary, nothing else)", station.url());
     let mut workers = Vec::new();
     for number in 1..=WORKERS {

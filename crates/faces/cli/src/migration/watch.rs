@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use capstan_client::Job;
 use std::time::Duration;
 
-/// How often the server is asked.
+/// How soon the server is asked first, so that a short job is not waited for when it has ended.
+const SOON: Duration = Duration::from_millis(10);
+/// How often it is asked at the latest; pauses grow by a quarter until then.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// How a watch ended.
@@ -19,10 +21,10 @@ pub enum Watched {
 
 /// Shows how a job goes until it has ended or is paused. The first Ctrl-C pauses it; the second leaves it pausing.
 pub async fn watch(job: &Job, progress: &mut Progress) -> Result<Watched, Failure> {
-    let mut interrupted = false;
+    let (mut interrupted, mut pause) = (false, SOON);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
             signal = tokio::signal::ctrl_c() => {
                 signal?;
                 if std::mem::replace(&mut interrupted, true) {
@@ -32,6 +34,7 @@ pub async fn watch(job: &Job, progress: &mut Progress) -> Result<Watched, Failur
                 job.pause(true, "paused from the terminal").await?;
             }
         }
+        pause = (pause * 5 / 4).min(EVERY);
         let (seen, units) = (job.look().await?, job.units().await?);
         progress.show(&Snapshot { job: &seen, units: &units });
         match seen.state.as_str() {

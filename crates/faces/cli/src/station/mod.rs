@@ -49,10 +49,10 @@ pub struct Station {
 }
 
 impl Station {
-    /// Listens, reads the state back, takes the lead, serves.
+    /// Listens, reads the state back, takes the lead, serves. `kept` says how the journal lies on disk.
     ///
     /// The ports are taken before anything is written, so that a second server on them changes nothing.
-    pub async fn start(data_dir: &Path, addresses: &Addresses) -> Result<Self, Failure> {
+    pub async fn start(data_dir: &Path, addresses: &Addresses, kept: EmbeddedOptions) -> Result<Self, Failure> {
         let http = listen(&addresses.http, "--http").await?;
         let grpc_listener = listen(&addresses.grpc, "--grpc").await?;
         let (http_address, grpc_address) = (http.local_addr()?, grpc_listener.local_addr()?);
@@ -61,7 +61,7 @@ impl Station {
         let options = Options { address: advertised.clone(), ..Options::default() };
         let started = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
             std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-            let journal = EmbeddedJournal::open(&folder, EmbeddedOptions::default())?;
+            let journal = EmbeddedJournal::open(&folder, kept)?;
             Ok(Coordinator::start(Box::new(journal), options)?)
         });
         let (coordinator, handle) = started.await.context("the start panicked")??;

@@ -8,6 +8,7 @@ use self::settings::Settings;
 use crate::failure::Failure;
 use crate::station::{Addresses, SharedStation, Station};
 use capstan_coordinator::EndError;
+use capstan_journal::EmbeddedOptions;
 use capstan_worker::Secrets;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
     if let Some(store) = settings.journal.store(&secrets)? {
         return share(SharedStation::start(store, &addresses).await?, stop).await;
     }
-    let mut station = Station::start(&settings.data_dir, &addresses).await?;
+    let mut station = Station::start(&settings.data_dir, &addresses, EmbeddedOptions::default()).await?;
     announce(station.http, station.grpc)?;
 
     let ended = tokio::select! {
