@@ -10,6 +10,9 @@ const CPU_PERCENT_DEFAULT_MAX: f64 = 25.0;
 /// Memory of one chunk that is read or written at a time.
 const MEMORY_MB_OF_A_SLOT: u64 = 64;
 
+/// However many there are, a job expects no more than this by default: it leaves room for others in the default limits.
+const MEMORY_MB_DEFAULT_MAX: u64 = 16_000;
+
 /// What a job expects to need.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Needs {
@@ -23,7 +26,7 @@ pub struct Needs {
 
 impl Spec {
     /// What it says itself, and where it says nothing, what follows from its pools of `dump` and `restore`: 1 % CPU, at
-    /// most 25, and 64 MB of each place in them. Pools without a size are sized by `cores`.
+    /// most 25, and 64 MB, at most 16,000, of each place in them. Pools without a size are sized by `cores`.
     pub fn needs(&self, cores: u32) -> Needs {
         let slots = pool_sizes(&self.pools, cores)
             .into_iter()
@@ -32,7 +35,10 @@ impl Spec {
         let by_slots = (slots as f64 * CPU_PERCENT_OF_A_SLOT).min(CPU_PERCENT_DEFAULT_MAX);
         Needs {
             cpu_percent: self.resources.cpu_percent.unwrap_or(by_slots),
-            memory_mb: self.resources.memory_mb.map_or(slots * MEMORY_MB_OF_A_SLOT, |mb| mb.ceil() as u64),
+            memory_mb: self
+                .resources
+                .memory_mb
+                .map_or((slots * MEMORY_MB_OF_A_SLOT).min(MEMORY_MB_DEFAULT_MAX), |mb| mb.ceil() as u64),
             priority: self.resources.priority.unwrap_or(0),
         }
     }
@@ -54,6 +60,7 @@ mod tests {
         assert_eq!(needs("", 0), (4.0, 256, 0), "two places at least");
         assert_eq!(needs("pools = { dump = 4, restore = 8 }", 64), (12.0, 768, 0));
         assert_eq!(needs("pools = { dump = 100, restore = 100 }", 2), (25.0, 12_800, 0));
+        assert_eq!(needs("pools = { dump = 4096, restore = 4096 }", 2), (25.0, 16_000, 0));
         let said = "resources = { cpu_percent = 0.5, memory_mb = 10.2, priority = -3 }";
         assert_eq!(needs(said, 64), (0.5, 11, -3));
     }

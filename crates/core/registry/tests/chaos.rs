@@ -59,6 +59,7 @@ fn command(step: &Step) -> Command {
             stale_after: (b % 4 == 0).then(|| secs(u64::from(b))),
             stale_counts_as_failed: (b % 3 == 0).then_some(c % 2 == 0),
             keep_ended: (c % 4 == 0).then(|| secs(u64::from(d))),
+            only_if: None,
         }),
     }
 }

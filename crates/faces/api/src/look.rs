@@ -34,6 +34,7 @@ impl JobLook {
     pub fn state(&self) -> &'static str {
         match (self.view.ended, self.session.as_ref().map(|session| session.state)) {
             (Some((end, _)), _) => end.name(),
+            (None, _) if self.waits_for_room().is_some() => "waiting",
             (None, Some(SessionState::Pausing)) => "pausing",
             (None, Some(SessionState::Paused)) => "paused",
             (None, _) => "running",
@@ -43,7 +44,13 @@ impl JobLook {
     /// Why it is paused or cancelled, or what it waits for.
     pub fn reason(&self) -> Option<String> {
         let cancelled = self.view.cancelled.as_deref().map(str::to_owned);
-        cancelled.or_else(|| self.session.as_ref().and_then(|session| session.reason.clone()))
+        let waits = || self.waits_for_room().map(str::to_owned);
+        cancelled.or_else(waits).or_else(|| self.session.as_ref().and_then(|session| session.reason.clone()))
+    }
+
+    /// What it waits for, where the registry has no room for it yet.
+    fn waits_for_room(&self) -> Option<&str> {
+        self.status.as_ref()?.waits_for_room.as_deref()
     }
 
     /// Items of it in a state.

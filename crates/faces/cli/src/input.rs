@@ -74,9 +74,10 @@ pub struct Most(pub Option<u32>);
 pub fn most(text: &str) -> Result<Most, String> {
     match text {
         "none" => Ok(Most(None)),
-        number => {
-            number.parse().map(|most| Most(Some(most))).map_err(|_| format!("expected a number or none, found {text:?}"))
-        }
+        number => number
+            .parse()
+            .map(|most| Most(Some(most)))
+            .map_err(|_| format!("expected a number or none, found {text:?}")),
     }
 }
 

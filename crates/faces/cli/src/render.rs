@@ -6,6 +6,7 @@ mod change;
 mod chunks;
 mod item;
 mod lease;
+mod pipeline;
 mod session;
 mod time;
 
@@ -13,6 +14,10 @@ pub use change::{change, change_line};
 pub use chunks::{ChunkMap, cells, columns};
 pub use item::{added, item, items, state_name};
 pub use lease::{acquired, leases, nothing, told};
+pub use pipeline::{
+    availability, fact, fact_line, outcome, pipeline, pipelines, registry_limits, reservation, reservations, room,
+    system, system_table,
+};
 pub use session::{session, sessions, status, status_of_all, workers};
 pub use time::{age, text, timestamp};
 

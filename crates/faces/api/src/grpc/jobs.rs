@@ -73,7 +73,14 @@ impl Jobs for JobCalls {
         let look = move |state: &State| -> Option<Vec<v1::Unit>> {
             let failed = state.failed_chunks(&seen);
             let count = |unit: &UnitView| failed.get(&unit.id).copied().unwrap_or_default();
-            Some(state.jobs.units(&seen)?.map(|unit| (count(&unit), unit)).map(|(n, unit)| convert::unit(unit, n)).collect())
+            Some(
+                state
+                    .jobs
+                    .units(&seen)?
+                    .map(|unit| (count(&unit), unit))
+                    .map(|(n, unit)| convert::unit(unit, n))
+                    .collect(),
+            )
         };
         let units = self.read(look).await?;
         Ok(Response::new(v1::UnitsResponse { units: units.ok_or_else(|| unknown(&wanted))? }))

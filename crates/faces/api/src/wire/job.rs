@@ -238,7 +238,8 @@ impl From<JobLook> for JobShape {
         let (failed, blocked) = (look.items(ItemState::Failed), look.items(ItemState::Blocked));
         let (pools, stages, stuck) = (pools(&look), stages(&look), look.stuck());
         let slots = look.status.as_ref().and_then(|status| status.slots);
-        let active = look.status.iter().flat_map(|status| status.active_units.iter().map(ToString::to_string)).collect();
+        let active =
+            look.status.iter().flat_map(|status| status.active_units.iter().map(ToString::to_string)).collect();
         let view = look.view;
         Self {
             job: view.name.to_string(),

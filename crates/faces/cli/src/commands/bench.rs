@@ -48,7 +48,8 @@ pub fn run(command: BenchCommand, context: &Context) -> Result<(), Failure> {
             // The server has its own threads, as it would in a process of its own; the generator has one.
             let folder = tempfile::tempdir()?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let station = runtime.block_on(Station::start(folder.path(), &Addresses::free(), EmbeddedOptions::default()))?;
+            let station =
+                runtime.block_on(Station::start(folder.path(), &Addresses::free(), EmbeddedOptions::default()))?;
             let measured = generate(&options, &station.url(), context);
             runtime.block_on(station.stop()).context("the server did not stop well")?;
             measured

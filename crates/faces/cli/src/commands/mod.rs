@@ -10,6 +10,8 @@ mod doctor;
 mod job;
 mod migrate;
 mod openapi;
+mod pipeline;
+mod replay;
 mod restore;
 mod server;
 mod session;
@@ -57,6 +59,11 @@ enum Command {
     /// Items and leases: add work, take it, finish it
     #[command(subcommand)]
     Work(work::WorkCommand),
+    /// What is running, is it healthy, is there room for more
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
+    /// Show the pipelines as they were at a time
+    Replay(replay::ReplayOptions),
     /// What the server and its sessions are doing
     Status(status::StatusOptions),
     /// Watch a server live: jobs with their chunks, pools, workers, sessions
@@ -95,6 +102,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Job(command) => wait(job::run(command, &context)),
         Command::Session(command) => wait(session::run(command, &context)),
         Command::Work(command) => wait(work::run(command, &context)),
+        Command::Pipeline(command) => wait(pipeline::run(command, &context)),
+        Command::Replay(options) => wait(replay::run(options, &context)),
         Command::Status(options) => wait(status::run(options, &context)),
         Command::Top(options) => wait(top::run(options, &context)),
         Command::Doctor(options) => wait(doctor::run(options, &context)),

@@ -22,10 +22,13 @@ pub async fn run(_: StatusOptions, context: &Context) -> Result<(), Failure> {
     let info = client.info().await?;
     // A standby answers for itself alone.
     let sessions = if info.role == "leader" { client.sessions(SESSIONS, "").await?.entries } else { Vec::new() };
+    let system = if info.role == "leader" { Some(client.system_status().await?) } else { None };
     let statuses: Vec<_> = sessions.iter().filter_map(|session| session.status.as_ref()).collect();
     if context.out.is_data() {
         let sessions = statuses.iter().map(|status| render::status(status)).collect::<Vec<_>>();
-        return context.out.show(|| json!({ "server": server(&info), "sessions": sessions }), || Table::new([]));
+        let system = system.as_ref().map(render::system);
+        let document = json!({ "server": server(&info), "sessions": sessions, "system": system });
+        return context.out.show(|| document, || Table::new([]));
     }
     let mut table = Table::new(["SERVER", "VERSION", "ROLE", "EPOCH", "GRPC", "POSITION", "WAITING"]);
     table.row([
@@ -38,6 +41,10 @@ pub async fn run(_: StatusOptions, context: &Context) -> Result<(), Failure> {
         info.waiting.to_string(),
     ]);
     context.out.show(|| json!(null), || table)?;
+    if let Some(system) = system.filter(|system| system.pipelines > 0) {
+        context.out.text("\n")?;
+        context.out.show(|| json!(null), || render::system_table(&system))?;
+    }
     if !statuses.is_empty() {
         context.out.text("\n")?;
         context.out.show(|| json!(null), || render::status_of_all(statuses))?;

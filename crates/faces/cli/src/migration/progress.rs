@@ -92,14 +92,14 @@ impl Progress {
     /// Shows where the job is now.
     pub fn show(&mut self, now: &Snapshot<'_>) {
         let job = now.job;
-        let restored = job.restored.unwrap_or_default();
+        let (_, moved) = moved(job);
         let whole = job.size.unwrap_or_default();
-        let rate = self.rate.after(restored.documents, restored.bytes);
+        let rate = self.rate.after(moved.documents, moved.bytes);
         match &mut self.form {
             Form::Bars { all, total, units } => {
                 total.set_length(1_000);
                 total.set_position((job.percent * 10.0) as u64);
-                total.set_message(told(job, rate, whole.bytes.saturating_sub(restored.bytes)));
+                total.set_message(told(job, rate, whole.bytes.saturating_sub(moved.bytes)));
                 let running = |unit: &&v1::Unit| unit.planned && !unit.finished && unit.chunks > 0;
                 let shown: Vec<&v1::Unit> = now.units.iter().filter(running).take(BARS_MAX).collect();
                 units.retain(|id, bar| {
@@ -123,7 +123,7 @@ impl Progress {
             }
             Form::Plain { last, said } => {
                 let text =
-                    format!("{:>5.1}%  {}", job.percent, told(job, rate, whole.bytes.saturating_sub(restored.bytes)));
+                    format!("{:>5.1}%  {}", job.percent, told(job, rate, whole.bytes.saturating_sub(moved.bytes)));
                 if text != *said && last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
                     eprintln!("{text}");
                     *last = Some(Instant::now());
@@ -135,7 +135,7 @@ impl Progress {
                     "event": "progress", "job": job.name, "state": job.state, "percent": job.percent,
                     "units": job.units, "units_finished": job.units_finished, "units_verified": job.units_verified,
                     "chunks": job.chunks, "chunks_dumped": job.chunks_dumped, "chunks_restored": job.chunks_restored,
-                    "documents": restored.documents, "bytes": restored.bytes, "dead_letters": job.dead_letters,
+                    "documents": moved.documents, "bytes": moved.bytes, "dead_letters": job.dead_letters,
                 })
                 .to_string();
                 if line != *said {
@@ -162,12 +162,15 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn told(job: &v1::Job, (documents, bytes): (f64, f64), left: u64) -> String {
-    let restored = job.restored.unwrap_or_default();
+    let (chunks, moved) = moved(job);
     let stage = match () {
+        () if job.state == "waiting" => job.reason.clone().unwrap_or_else(|| job.state.clone()),
         () if job.state != "running" => job.state.clone(),
         () if job.units == 0 => "surveying".into(),
+        () if mode(job) == "verify" => format!("verifying, {} of {} collections", job.units_verified, job.units),
         () if job.units_planned < job.units => format!("planning {} of {} collections", job.units_planned, job.units),
-        () if job.chunks_restored < job.chunks => format!("{} of {} chunks", job.chunks_restored, job.chunks),
+        () if mode(job) == "simulate" => "planned".into(),
+        () if chunks < job.chunks => format!("{chunks} of {} chunks", job.chunks),
         () if job.units_finished < job.units => "completing".into(),
         () => format!("verifying, {} of {} collections", job.units_verified, job.units),
     };
@@ -177,7 +180,21 @@ fn told(job: &v1::Job, (documents, bytes): (f64, f64), left: u64) -> String {
     } else {
         String::new()
     };
-    format!("{stage}, {} documents, {}{rate}{eta}", grouped(restored.documents), size(restored.bytes))
+    format!("{stage}, {} documents, {}{rate}{eta}", grouped(moved.documents), size(moved.bytes))
+}
+
+/// Which way the job goes, as its specification says it.
+fn mode(job: &v1::Job) -> String {
+    let spec = serde_json::from_str::<serde_json::Value>(&job.spec).unwrap_or_default();
+    spec["mode"].as_str().unwrap_or("dump-and-restore").to_owned()
+}
+
+/// Chunks and figures that have come where the job brings them: to the target, or to a dump that is kept.
+fn moved(job: &v1::Job) -> (u64, v1::Figures) {
+    match mode(job).as_str() {
+        "dump-only" => (job.chunks_dumped, job.dumped.unwrap_or_default()),
+        _ => (job.chunks_restored, job.restored.unwrap_or_default()),
+    }
 }
 
 fn duration(seconds: f64) -> String {

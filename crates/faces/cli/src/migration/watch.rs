@@ -38,7 +38,7 @@ pub async fn watch(job: &Job, progress: &mut Progress) -> Result<Watched, Failur
         let (seen, units) = (job.look().await?, job.units().await?);
         progress.show(&Snapshot { job: &seen, units: &units });
         match seen.state.as_str() {
-            "running" | "pausing" => {}
+            "running" | "pausing" | "waiting" => {}
             "paused" => return Ok(Watched::Paused),
             _ => return Ok(Watched::Ended),
         }

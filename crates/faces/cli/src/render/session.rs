@@ -143,8 +143,7 @@ pub fn sessions(sessions: &[v1::Session], now: Timestamp) -> Table {
 
 /// Workers, as JSON and as rows: one for each lease, and one for a worker that holds none.
 pub fn workers(workers: &[v1::Worker], now: Timestamp) -> (Value, Table) {
-    let held =
-        |held: &v1::Holding| json!({ "id": held.item_id, "token": held.token, "since": held.since.as_ref().map(text), "stuck": held.stuck });
+    let held = |held: &v1::Holding| json!({ "id": held.item_id, "token": held.token, "since": held.since.as_ref().map(text), "stuck": held.stuck });
     let told = |worker: &v1::Worker| {
         json!({
             "session": worker.session,

@@ -4,6 +4,7 @@
 
 mod backup;
 mod binary;
+mod pipeline;
 mod serving;
 mod session;
 mod work;

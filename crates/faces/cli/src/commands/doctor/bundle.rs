@@ -21,7 +21,8 @@ pub async fn write(file: &Path, findings: &[Finding], context: &Context) -> Resu
         "checks": findings.iter().map(Finding::document).collect::<Value>(),
     });
     if context.chosen_server().is_some() {
-        bundle["server"] = about_the_server(context).await.unwrap_or_else(|failure| json!({ "error": failure.to_string() }));
+        bundle["server"] =
+            about_the_server(context).await.unwrap_or_else(|failure| json!({ "error": failure.to_string() }));
     }
     let text = format!("{bundle:#}\n");
     std::fs::write(file, text).with_context(|| format!("write the bundle to {}", file.display()))?;

@@ -139,12 +139,14 @@ fn spool(folder: &Path) -> Finding {
     }
     let marker = folder.join("capstan-spool.marker");
     match fs::read_to_string(&marker) {
-        Ok(text) if text.trim_end().len() == 32 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit()) => match sum(folder) {
-            Ok((files, bytes)) => {
-                Finding::good(check, format!("marked {}; {files} files of {} MiB", text.trim_end(), bytes >> 20))
+        Ok(text) if text.trim_end().len() == 32 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit()) => {
+            match sum(folder) {
+                Ok((files, bytes)) => {
+                    Finding::good(check, format!("marked {}; {files} files of {} MiB", text.trim_end(), bytes >> 20))
+                }
+                Err(error) => unreadable(check, folder, &error),
             }
-            Err(error) => unreadable(check, folder, &error),
-        },
+        }
         Ok(_) => Finding::wrong(
             check,
             format!("{} is no marker", marker.display()),
@@ -213,12 +215,18 @@ async fn clock() -> Finding {
     let after = now();
     let (boot, real) = (after.0 - before.0, after.1 - before.1);
     if boot < 50_000_000 {
-        return Finding::wrong(check, "CLOCK_BOOTTIME does not move on", "leases cannot be counted here; use another machine");
+        return Finding::wrong(
+            check,
+            "CLOCK_BOOTTIME does not move on",
+            "leases cannot be counted here; use another machine",
+        );
     }
     if (real - boot).unsigned_abs() > STEP_MAX.as_nanos() {
         return Finding::noted(check, "the wall clock was just set; times that are shown jump, leases do not");
     }
-    let sleep = (i128::from(clock_gettime(ClockId::Boottime).tv_sec) - i128::from(clock_gettime(ClockId::Monotonic).tv_sec)).max(0);
+    let sleep = (i128::from(clock_gettime(ClockId::Boottime).tv_sec)
+        - i128::from(clock_gettime(ClockId::Monotonic).tv_sec))
+    .max(0);
     Finding::good(check, format!("CLOCK_BOOTTIME moves on; {sleep} s asleep since the start"))
 }
 
@@ -239,7 +247,10 @@ fn open_files() -> Finding {
 #[cfg(feature = "mongodb")]
 async fn tools() -> Vec<Finding> {
     let found = capstan_mongotools::check(&capstan_mongotools::ToolsOptions::from_environment()).await;
-    let finding = |(tool, found): (capstan_mongotools::Tool, Result<capstan_mongotools::Program, capstan_mongotools::Unusable>)| {
+    let finding = |(tool, found): (
+        capstan_mongotools::Tool,
+        Result<capstan_mongotools::Program, capstan_mongotools::Unusable>,
+    )| {
         let check = match tool {
             capstan_mongotools::Tool::Mongodump => "mongodump",
             capstan_mongotools::Tool::Mongorestore => "mongorestore",

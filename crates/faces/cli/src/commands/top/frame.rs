@@ -190,7 +190,8 @@ impl JobFrame {
             }
             _ => String::new(),
         };
-        let letters = if job.dead_letters > 0 { format!("  {} refused", grouped(job.dead_letters)) } else { String::new() };
+        let letters =
+            if job.dead_letters > 0 { format!("  {} refused", grouped(job.dead_letters)) } else { String::new() };
         let failed = if job.failed > 0 { format!("  {} failed", grouped(job.failed)) } else { String::new() };
         let stuck = if job.stuck > 0 { format!("  {} stuck", grouped(job.stuck)) } else { String::new() };
         lines.put(
@@ -248,7 +249,8 @@ mod tests {
             slots: Some(8),
             ..Default::default()
         };
-        let status = v1::SessionStatus { session: "thumbnails".into(), pending: 12, completed: 30_000, ..Default::default() };
+        let status =
+            v1::SessionStatus { session: "thumbnails".into(), pending: 12, completed: 30_000, ..Default::default() };
         Frame {
             info: v1::InfoResponse {
                 version: "0.1.0".into(),

@@ -40,7 +40,9 @@ pub async fn run(options: TopOptions, context: &Context) -> Result<(), Failure> 
     let mut looker = Looker::new(client);
     if options.once {
         let frame = looker.look().await?;
-        return context.out.show_text(|| frame.document(), || frame.text(crate::render::columns(), LINES, context.out.has_colour()));
+        return context
+            .out
+            .show_text(|| frame.document(), || frame.text(crate::render::columns(), LINES, context.out.has_colour()));
     }
     if !Screen::is_terminal() {
         return Err(Failure::Usage("top draws on a terminal; use --once to print one frame".into()));
