@@ -101,8 +101,8 @@ impl Applying<'_> {
                 });
                 self.requeue(*number);
             }
-            Event::ItemFailed { number, error, progress, checkpoint } => {
-                self.fail(*number, error, *progress, checkpoint.as_deref());
+            Event::ItemFailed { number, error, progress, checkpoint, ran_out } => {
+                self.fail(*number, error, *progress, checkpoint.as_deref(), *ran_out);
             }
             Event::LeaseReleased { number, progress, checkpoint } => {
                 let revoked = self.end_lease(*number, *progress, checkpoint.as_deref(), false, false).revoked;

@@ -151,6 +151,10 @@ pub enum Event {
         /// Where to go on from, if that moved.
         #[n(3)]
         checkpoint: Option<Box<str>>,
+        /// Its holder did not say so: its last lease ran out.
+        #[n(4)]
+        #[cbor(with = "crate::flag", has_nil)]
+        ran_out: bool,
     },
     /// A lease was given back, or a revoked one was acknowledged or has run out.
     #[n(11)]

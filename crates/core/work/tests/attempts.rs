@@ -32,6 +32,21 @@ fn an_item_has_failed_after_one_attempt_and_three_retries() {
 }
 
 #[test]
+fn a_report_after_the_last_lease_ran_out_is_told_that_it_did() {
+    for attempts in [1, 2] {
+        let mut world = World::with(skipping(attempts));
+        world.add(vec![item("a")]);
+        let grant = world.acquire("alice").unwrap();
+        expire(&mut world);
+
+        let late = world.fail(&grant);
+
+        assert!(matches!(late, Err(Rejection::LeaseExpired { .. })), "{attempts} attempts: {late:?}");
+        assert_eq!(world.item("a").attempts, 1);
+    }
+}
+
+#[test]
 fn a_permanent_error_uses_up_all_attempts_at_once() {
     let mut world = World::with(skipping(4));
     world.add(vec![item("a")]);

@@ -104,7 +104,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 checkpoint: checkpoint.clone(),
             },
         ),
-        ("item_failed", Event::ItemFailed { number, error, progress, checkpoint: checkpoint.clone() }),
+        ("item_failed", Event::ItemFailed { number, error, progress, checkpoint: checkpoint.clone(), ran_out: false }),
         ("lease_released", Event::LeaseReleased { number, progress, checkpoint }),
         ("lease_expired", Event::LeaseExpired { number, counted: true, progress }),
         ("lease_revoked", Event::LeaseRevoked { number, reason: text.clone(), cancel: true, counted: false }),

@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use capstan_coordinator::{Failure, Handle, Role};
+use capstan_ids::WallTime;
 use capstan_work::{ItemState, SessionView};
 use serde::Serialize;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use utoipa::ToSchema;
 
 /// How long the owner of the state may take to answer before it counts as not serving.
@@ -101,11 +102,21 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
         metrics::write_registry(&mut text, &system);
     }
     let metrics: &Metrics = &api.metrics;
+    let now = now();
+    let look = move |state: &capstan_coordinator::State| metrics::jobs::look(state, now);
+    if let Ok(Ok(jobs)) = tokio::time::timeout(PATIENCE, api.handle.read(look)).await {
+        metrics::jobs::write(&mut text, &jobs, &metrics.idle, Instant::now());
+    }
     metrics.write(&mut text);
     let mut response = Response::new(Body::from(text));
     let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, form);
     response
+}
+
+fn now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 async fn work_figures(handle: &Handle) -> Result<WorkFigures, Failure> {

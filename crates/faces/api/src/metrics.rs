@@ -1,7 +1,9 @@
-//! What is counted, and how it is told to Prometheus. Every name stands in this file, with its unit.
+//! What is counted, and how it is told to Prometheus. Every name stands here or in [`jobs`], with its unit.
 //!
-//! Labels are bounded: routes are those of the table, methods and statuses are classes, states are enumerated. No
-//! session, item or worker is ever a label.
+//! Labels are bounded: routes are those of the table, methods and statuses are classes, states are enumerated, and only
+//! so many jobs and collections have figures of their own. No session, item or worker is ever a label.
+
+pub mod jobs;
 
 use axum::http::{Method, StatusCode};
 use capstan_coordinator::{Role, Status};
@@ -22,6 +24,8 @@ const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// The figures of every route of one server.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
+    /// Free places of jobs' pools, added up from scrape to scrape.
+    pub idle: Arc<jobs::IdleTimes>,
     routes: Arc<Mutex<Vec<Arc<RouteFigures>>>>,
 }
 

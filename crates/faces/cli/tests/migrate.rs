@@ -132,3 +132,51 @@ fn a_source_that_is_not_there_is_said_so() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("source"), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Everything below a folder, with its path.
+fn all_files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(all_files(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_password_is_in_its_own_file_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing listens there: every error on the way is told, and none may tell the password.
+    let from = "mongodb://ann:hunter2%40%3A%2F@127.0.0.1:9/?serverSelectionTimeoutMS=100&connectTimeoutMS=100";
+    let ended = Command::new(CAPSTAN)
+        .current_dir(folder.path())
+        .args(["migrate", "--from", from, "--to", "dump:target", "--data-dir", "state", "--output", "json"])
+        .args(["--attempts", "1", "--on-exhausted", "fail", "--report", "report.html"])
+        .env_remove("CAPSTAN_SERVER")
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+    let mut kept = Vec::new();
+    let mut told = all_files(folder.path());
+    told.push(("stdout".into(), ended.stdout));
+    told.push(("stderr".into(), ended.stderr));
+    for (path, bytes) in told {
+        for password in ["hunter2@:/", "hunter2%40", "hunter2"] {
+            if bytes.windows(password.len()).any(|window| window == password.as_bytes()) {
+                kept.push(path.clone());
+            }
+        }
+    }
+    kept.dedup();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(kept[0].starts_with(folder.path().join("state/secrets")), "{kept:?}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&kept[0]).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}

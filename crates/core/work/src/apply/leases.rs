@@ -232,8 +232,15 @@ impl Applying<'_> {
         }
     }
 
-    pub(super) fn fail(&mut self, number: u64, error: &str, progress: Progress, checkpoint: Option<&str>) {
-        self.end_lease(number, progress, checkpoint, false, true);
+    pub(super) fn fail(
+        &mut self,
+        number: u64,
+        error: &str,
+        progress: Progress,
+        checkpoint: Option<&str>,
+        ran_out: bool,
+    ) {
+        self.end_lease(number, progress, checkpoint, ran_out, true);
         self.session.change(number, |item| {
             item.state = ItemState::Failed;
             let run = item.run_mut();

@@ -215,7 +215,7 @@ impl WorkState {
         let events = if lease.revoked.is_some() {
             given_back(session, number, progress, checkpoint, context.random)
         } else if report.permanent || is_last_attempt(session, item) {
-            let failed = Event::ItemFailed { number, error: report.error.into(), progress, checkpoint };
+            let failed = Event::ItemFailed { number, error: report.error.into(), progress, checkpoint, ran_out: false };
             exhausted(session, item, report.error, failed)
         } else {
             let backoff = session.policy.backoff.delay(item.attempts() + 1, context.random);
@@ -278,7 +278,7 @@ pub(super) fn given_back(
     let Some(revoked) = counted else { return vec![Event::LeaseReleased { number, progress, checkpoint }] };
     let error = revoked.reason.clone();
     if is_last_attempt(session, item) {
-        let failed = Event::ItemFailed { number, error: error.clone(), progress, checkpoint };
+        let failed = Event::ItemFailed { number, error: error.clone(), progress, checkpoint, ran_out: false };
         return exhausted(session, item, &error, failed);
     }
     let delay = session.policy.backoff.delay(item.attempts() + 1, random);

@@ -83,6 +83,6 @@ fn run_out(session: &Session, number: u64, random: u64) -> Vec<Event> {
         return vec![Event::LeaseExpired { number, counted: !excused, progress }];
     }
     let error = format!("the lease of {} ran out", lease.worker);
-    let failed = Event::ItemFailed { number, error: error.as_str().into(), progress, checkpoint: None };
+    let failed = Event::ItemFailed { number, error: error.as_str().into(), progress, checkpoint: None, ran_out: true };
     exhausted(session, item, &error, failed)
 }

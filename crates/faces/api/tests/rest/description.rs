@@ -21,8 +21,14 @@ fn document() -> Value {
 #[tokio::test]
 async fn every_operation_in_the_document_is_there() {
     let world = World::with_items(&["a"]).await;
+    // A backup breaks off where the server closes: it is asked for before.
+    let backup = "/api/v1/backup";
+    assert_eq!(world.get(backup).await.status, 200);
     world.closing.cancel();
     for (path, methods) in document()["paths"].as_object().unwrap() {
+        if path == backup {
+            continue;
+        }
         let real = path
             .replace("{session}", "shop")
             .replace("{id}", "a")

@@ -205,3 +205,22 @@ async fn rates_priorities_and_units_change_while_a_job_runs() {
 }
 
 const V1_JOB: &str = "/api/v1/sessions/job-shop";
+
+#[tokio::test]
+async fn pools_and_collections_of_a_job_are_in_the_figures() {
+    let world = with_chunks(3).await;
+    work(&world, "dump", |_| dumped()).await;
+    let text = world.get("/metrics").await.text();
+    for line in [
+        "capstan_job_pool_size{job=\"shop\",kind=\"dump\"} 2",
+        "capstan_job_pool_running{job=\"shop\",kind=\"dump\"} 0",
+        "capstan_job_pool_ready{job=\"shop\",kind=\"dump\"} 2",
+        "capstan_job_pool_utilisation{job=\"shop\",kind=\"restore\"} 0",
+        "capstan_job_pool_idle_seconds_total{job=\"shop\",kind=\"restore\"} 0",
+        "capstan_job_stuck_leases{job=\"shop\"} 0",
+        "capstan_job_collection_documents_read_total{job=\"shop\",collection=\"shop.orders\"} 10",
+        "capstan_job_collection_bytes_written_total{job=\"shop\",collection=\"shop.orders\"} 0",
+    ] {
+        assert!(text.lines().any(|each| each == line), "{line} in\n{text}");
+    }
+}

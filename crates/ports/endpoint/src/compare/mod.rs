@@ -5,7 +5,7 @@
 //! fingerprints mean equal contents in any order. Where buckets differ only those are looked at again, document by
 //! document, and the differences are counted and listed. Memory is bounded throughout, whatever the size of the unit.
 //!
-//! [`mend`] puts right what was found, and looks again.
+//! [`mend()`] puts right what was found, and looks again.
 //!
 //! An `_id` that several documents share, and documents without one, are compared as the sets they are.
 
