@@ -6,7 +6,7 @@
 //!
 //! # Promises
 //! - B1 A backup is whole or is found not to be: every frame is checksummed together with its place, and the last one
-//!   counts all others. [`verify`] reads it through before [`restore`] changes anything.
+//!   counts all others. [`verify`] reads it through before [`restore()`] changes anything.
 //! - B2 What is restored has the same positions, epochs, times and bytes, whatever adapter it came from.
 //! - B3 A target that is not empty is refused, and one that was left half restored is refused by everybody.
 //!

@@ -1,6 +1,6 @@
 //! How many appends a second a Cassandra keeps: one commit of 1, 100 or 1000 events of 200 bytes each.
 //!
-//! `cargo run --release -p capstan-journal-cassandra --example append_rate cassandra://127.0.0.1:9042/capstan`
+//! `cargo run --release -p capstan-journal-cassandra --example cassandra_append_rate cassandra://127.0.0.1:9042/capstan`
 //!
 //! Each size is measured for three seconds, in a log of its own that is left there.
 
