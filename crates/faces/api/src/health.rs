@@ -8,11 +8,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use capstan_coordinator::{Failure, Handle, Role};
-use capstan_ids::WallTime;
 use capstan_work::{ItemState, SessionView};
 use serde::Serialize;
 use serde_json::json;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// How long the owner of the state may take to answer before it counts as not serving.
@@ -102,7 +101,7 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
         metrics::write_registry(&mut text, &system);
     }
     let metrics: &Metrics = &api.metrics;
-    let now = now();
+    let now = crate::wire::time::now();
     let look = move |state: &capstan_coordinator::State| metrics::jobs::look(state, now);
     if let Ok(Ok(jobs)) = tokio::time::timeout(PATIENCE, api.handle.read(look)).await {
         metrics::jobs::write(&mut text, &jobs, &metrics.idle, Instant::now());
@@ -112,11 +111,6 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
     let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, form);
     response
-}
-
-fn now() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 async fn work_figures(handle: &Handle) -> Result<WorkFigures, Failure> {

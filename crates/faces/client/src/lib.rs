@@ -36,6 +36,7 @@ mod exchange;
 mod jobs;
 mod lease;
 mod registry;
+mod reopening;
 mod retry;
 mod session;
 mod watch;

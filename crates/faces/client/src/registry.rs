@@ -2,17 +2,13 @@
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::reopening::{Frame, Reopening};
 use crate::retry::{Repeat, Retry};
 use crate::session::Page;
 use capstan_proto::v1::pipeline_registry_client::PipelineRegistryClient;
 use capstan_proto::v1::{self, PipelineInfo, PipelineStatus, ReportOutcome, Reservation, SystemStatus};
-use std::collections::VecDeque;
-use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
-
-/// How long a broken stream is opened again before the watch gives up.
-const REOPEN_FOR: Duration = Duration::from_secs(60);
 
 type Calls = PipelineRegistryClient<Channel>;
 
@@ -166,9 +162,8 @@ impl Client {
 
     /// Follows what is journalled of the registry from a position on, or from now on.
     pub async fn watch_registry(&self, from: Option<u64>) -> Result<RegistryWatch, Error> {
-        let mut watch = RegistryWatch { client: self.clone(), messages: None, next: from, ready: VecDeque::new() };
-        watch.open().await?;
-        Ok(watch)
+        let messages = Reopening::opened(open(self, from).await?, from);
+        Ok(RegistryWatch { client: self.clone(), messages })
     }
 
     async fn call_registry<T, F>(&self, repeat: Repeat, call: impl Fn(Calls) -> F) -> Result<T, Error>
@@ -189,47 +184,26 @@ impl Client {
 #[derive(Debug)]
 pub struct RegistryWatch {
     client: Client,
-    messages: Option<Streaming<v1::WatchRegistryResponse>>,
-    /// Where to begin again; none before the first message of a watch that began now.
-    next: Option<u64>,
-    ready: VecDeque<v1::RegistryFact>,
+    messages: Reopening<v1::WatchRegistryResponse>,
+}
+
+impl Frame for v1::WatchRegistryResponse {
+    type Change = v1::RegistryFact;
+
+    fn unpack(self) -> (u64, Vec<v1::RegistryFact>) {
+        (self.next, self.facts)
+    }
 }
 
 impl RegistryWatch {
     /// The next fact, when it comes.
     pub async fn next(&mut self) -> Result<v1::RegistryFact, Error> {
-        let mut retry = None;
-        loop {
-            if let Some(fact) = self.ready.pop_front() {
-                return Ok(fact);
-            }
-            let failed = match &mut self.messages {
-                Some(messages) => match messages.message().await {
-                    Ok(Some(message)) => {
-                        self.next = Some(message.next);
-                        self.ready.extend(message.facts);
-                        continue;
-                    }
-                    Ok(None) => Error::Unreachable { message: "the server ended the stream".into() },
-                    Err(status) => status.into(),
-                },
-                None => match self.open().await {
-                    Ok(()) => continue,
-                    Err(error) => error,
-                },
-            };
-            self.messages = None;
-            if self.next.is_none() {
-                // It never learned where it was, so going on could leave a gap.
-                return Err(failed);
-            }
-            retry.get_or_insert_with(|| Retry::for_up_to(REOPEN_FOR, Repeat::Safe)).pause(failed).await?;
-        }
+        let client = &self.client;
+        self.messages.next(async |from| open(client, from).await).await
     }
+}
 
-    async fn open(&mut self) -> Result<(), Error> {
-        let request = v1::WatchRegistryRequest { from: self.next };
-        self.messages = Some(self.client.registry().watch_registry(request).await?.into_inner());
-        Ok(())
-    }
+async fn open(client: &Client, from: Option<u64>) -> Result<Streaming<v1::WatchRegistryResponse>, Error> {
+    let request = v1::WatchRegistryRequest { from };
+    Ok(client.registry().watch_registry(request).await?.into_inner())
 }

@@ -4,13 +4,13 @@ use crate::codes;
 use crate::problem::Problem;
 use crate::router::Api;
 use crate::v1::Answered;
+use crate::wire::time;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
 use capstan_coordinator::StartBackupError;
-use capstan_ids::WallTime;
 use futures::stream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// How many backups may be taken at once: each reads as fast as it can.
@@ -25,9 +25,7 @@ pub async fn take(State(api): State<Api>) -> Answered {
         let detail = format!("{BACKUPS_MAX} backups are being taken; try again in {} s", PAUSE.as_secs());
         return Err(Problem::new(&codes::SERVER_OVERLOADED, detail).retry_after(PAUSE));
     };
-    let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let taken = WallTime(i64::try_from(taken.as_micros()).unwrap_or(i64::MAX));
-    let backup = api.handle.backup(taken).await?;
+    let backup = api.handle.backup(time::now()).await?;
     let chunks = stream::unfold(Some((backup, api, permit)), |state| async move {
         let (mut backup, api, permit) = state?;
         let next = tokio::select! {
