@@ -39,6 +39,7 @@ pub use extjson::ExtJson;
 pub use mend::{Mend, Mended};
 pub use null::NullAdapter;
 pub use open::{Adapter, Adapters};
+pub use pump::{Ended, TaskOutlet, pump_on_task};
 pub use range::{PlannedChunk, Range, SplitTarget};
 pub use sink::{
     Checkpoint, ChunkFacts, ChunkWriter, IndexTime, Occupancy, PartFacts, PartKey, RefusedDocument, Scan, Sink,

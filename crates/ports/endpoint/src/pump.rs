@@ -1,11 +1,13 @@
-//! From a thread that reads files to a reader that is awaited: a bounded channel between them.
+//! From a thread that reads files, or a task that asks a server, to a reader that is awaited: a bounded channel between
+//! them.
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Batch, BatchReader, EndpointError, Result};
 
-/// Batches that may wait between the file and whoever takes them.
+/// Batches that may wait between what is read and whoever takes them.
 const BATCHES_WAITING: usize = 2;
 
 /// Where a producing thread puts its batches.
@@ -33,13 +35,70 @@ where
         // The reader may be gone by now; then nobody is left to tell.
         let _ = outlet.0.blocking_send(end);
     });
-    Box::new(PumpedReader { receiver, place, ended: false })
+    let died = |place| {
+        let source = std::io::Error::other("the reading thread ended early");
+        EndpointError::Io { place, action: "reading".into(), source }
+    };
+    Box::new(PumpedReader { receiver, place, died, ended: false, _task: None })
+}
+
+/// Where a reading task puts its batches.
+#[derive(Debug)]
+pub struct TaskOutlet(mpsc::Sender<Result<Option<Batch>>>);
+
+/// Why a reading task ended before there was nothing more.
+#[derive(Debug)]
+pub enum Ended {
+    /// Nobody takes batches any more.
+    Abandoned,
+    /// It could not go on.
+    Failed(EndpointError),
+}
+
+impl From<EndpointError> for Ended {
+    fn from(error: EndpointError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl TaskOutlet {
+    /// Waits until there is room for the batch.
+    pub async fn put(&self, batch: Batch) -> Result<(), Ended> {
+        self.0.send(Ok(Some(batch))).await.map_err(|_| Ended::Abandoned)
+    }
+}
+
+/// Runs `produce` on a task of its own and gives what it puts. The task ends when the reader is dropped.
+pub fn pump_on_task<F, R>(place: String, produce: F) -> Box<dyn BatchReader>
+where
+    F: FnOnce(TaskOutlet) -> R,
+    R: Future<Output = Result<(), Ended>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
+    let producing = produce(TaskOutlet(sender.clone()));
+    let task = tokio::spawn(async move {
+        let end = match producing.await {
+            Ok(()) => Ok(None),
+            Err(Ended::Failed(error)) => Err(error),
+            Err(Ended::Abandoned) => return,
+        };
+        // Whoever read may be gone by now; then nobody is left to tell.
+        let _ = sender.send(end).await;
+    });
+    let died = |place| {
+        let source = Box::new(std::io::Error::other("the reading task ended early"));
+        EndpointError::Unavailable { place, action: "reading".into(), source }
+    };
+    Box::new(PumpedReader { receiver, place, died, ended: false, _task: Some(AbortOnDropHandle::new(task)) })
 }
 
 struct PumpedReader {
     receiver: mpsc::Receiver<Result<Option<Batch>>>,
     place: String,
+    /// What to say where whoever reads ended without a word.
+    died: fn(String) -> EndpointError,
     ended: bool,
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 #[async_trait]
@@ -48,11 +107,8 @@ impl BatchReader for PumpedReader {
         if self.ended {
             return Ok(None);
         }
-        // The end is a message of its own: a thread that died must not look like one that has finished.
-        let answer = self.receiver.recv().await.unwrap_or_else(|| {
-            let source = std::io::Error::other("the reading thread ended early");
-            Err(EndpointError::Io { place: self.place.clone(), action: "reading".into(), source })
-        });
+        // The end is a message of its own: who died must not look like one that has finished.
+        let answer = self.receiver.recv().await.unwrap_or_else(|| Err((self.died)(self.place.clone())));
         self.ended = !matches!(answer, Ok(Some(_)));
         answer
     }

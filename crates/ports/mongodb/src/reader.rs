@@ -2,19 +2,17 @@
 
 use bson::Document;
 use bytes::BytesMut;
-use capstan_endpoint::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor, EndpointError, ErrorClass, Result};
-use capstan_endpoint::{bson_frames, element};
+use capstan_endpoint::{
+    BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor, Ended, EndpointError, ErrorClass, Result, TaskOutlet,
+    bson_frames, element, pump_on_task,
+};
 use futures::StreamExt;
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::id::Id;
 use crate::range::{Piece, Place, Query};
 use crate::server::Server;
 use crate::throttle::Throttle;
 
-/// Batches that may wait between the server and whoever takes them.
-const BATCHES_WAITING: usize = 2;
 /// An `_id` whose text is longer is not kept in a cursor; documents after the last short one are counted instead.
 const KEPT_TEXT_MAX: usize = 700;
 /// How often a query may fail in a way that may pass, without anything new, before that is a failure.
@@ -32,59 +30,12 @@ pub(crate) struct Reading {
 
 /// Begins to read on a task of its own, which ends when the reader is dropped.
 pub(crate) fn read(reading: Reading) -> Box<dyn BatchReader> {
-    let (outlet, batches) = mpsc::channel(BATCHES_WAITING);
     let place = format!("{} {}.{}", reading.server.place(), reading.database, reading.collection);
-    let task = tokio::spawn(async move {
-        let end = reading.run(&outlet).await;
-        // Whoever read may be gone by now; then nobody is left to tell.
-        let _ = match end {
-            Err(Ended::Failed(error)) => outlet.send(Err(error)).await,
-            Ok(()) => outlet.send(Ok(None)).await,
-            Err(Ended::Abandoned) => Ok(()),
-        };
-    });
-    Box::new(MongoReader { batches, place, ended: false, _task: AbortOnDropHandle::new(task) })
+    pump_on_task(place, |outlet| async move { reading.run(&outlet).await })
 }
-
-struct MongoReader {
-    batches: mpsc::Receiver<Result<Option<Batch>>>,
-    place: String,
-    ended: bool,
-    _task: AbortOnDropHandle<()>,
-}
-
-#[async_trait::async_trait]
-impl BatchReader for MongoReader {
-    async fn next(&mut self) -> Result<Option<Batch>> {
-        if self.ended {
-            return Ok(None);
-        }
-        // The end is a message of its own: a task that died must not look like one that has finished.
-        let answer = self.batches.recv().await.unwrap_or_else(|| {
-            let source = Box::new(std::io::Error::other("the reading task ended early"));
-            Err(EndpointError::Unavailable { place: self.place.clone(), action: "reading".into(), source })
-        });
-        self.ended = !matches!(answer, Ok(Some(_)));
-        answer
-    }
-}
-
-enum Ended {
-    /// Nobody takes batches any more.
-    Abandoned,
-    Failed(EndpointError),
-}
-
-impl From<EndpointError> for Ended {
-    fn from(error: EndpointError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-type Outlet = mpsc::Sender<Result<Option<Batch>>>;
 
 impl Reading {
-    async fn run(&self, outlet: &Outlet) -> Result<(), Ended> {
+    async fn run(&self, outlet: &TaskOutlet) -> Result<(), Ended> {
         let mut gathered = Gathered::new(self.place.clone());
         let (mut in_vain, mut throttle) = (0, Throttle::default());
         while let Some(piece) = self.pieces.get(gathered.place.piece) {
@@ -114,7 +65,7 @@ impl Reading {
         Ok(())
     }
 
-    async fn piece(&self, piece: &Piece, gathered: &mut Gathered, outlet: &Outlet) -> Result<(), Ended> {
+    async fn piece(&self, piece: &Piece, gathered: &mut Gathered, outlet: &TaskOutlet) -> Result<(), Ended> {
         let failed = |error| self.server.failed("reading", &error);
         let query = Query {
             collection: &self.collection,
@@ -211,7 +162,7 @@ impl Gathered {
         self.seen = 0;
     }
 
-    async fn give(&mut self, piece: &Piece, outlet: &Outlet) -> Result<(), Ended> {
+    async fn give(&mut self, piece: &Piece, outlet: &TaskOutlet) -> Result<(), Ended> {
         if self.starts.is_empty() {
             return Ok(());
         }
@@ -221,7 +172,7 @@ impl Gathered {
         let cursor = Cursor(serde_json::to_value(&self.place).expect("a place is plain data with text keys"));
         self.starts.clear();
         let batch = Batch { bytes: self.bytes.split().freeze(), documents, cursor };
-        outlet.send(Ok(Some(batch))).await.map_err(|_| Ended::Abandoned)
+        outlet.put(batch).await
     }
 
     /// Moves the place behind what is gathered: to the last `_id` that is short enough, and the documents after it.

@@ -2,19 +2,14 @@
 
 use bytes::BytesMut;
 use capstan_endpoint::bson_frames::walk;
-use capstan_endpoint::{Batch, BatchReader, Cursor, EndpointError, Namespace, Result};
+use capstan_endpoint::{Batch, BatchReader, Cursor, Ended, EndpointError, Namespace, Result, TaskOutlet, pump_on_task};
 use capstan_mongodb::queries::PieceQuery;
 use serde::{Deserialize, Serialize};
 use tokio::process::ChildStdout;
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::frames::{Broken, Frames, Run};
 use crate::running::{Employer, Running};
-
-/// Batches that may wait between a program and whoever takes them.
-const BATCHES_WAITING: usize = 2;
 
 /// Where reading begins: in which query, and behind how many of its documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,59 +32,12 @@ pub(crate) struct Reading {
 
 /// Begins to read on a task of its own, which ends with its program when the reader is dropped.
 pub(crate) fn read(reading: Reading) -> Box<dyn BatchReader> {
-    let (outlet, batches) = mpsc::channel(BATCHES_WAITING);
     let place = reading.employer.place.clone();
-    let task = tokio::spawn(async move {
-        let end = match reading.run(&outlet).await {
-            Ok(()) => Ok(None),
-            Err(Halt::Failed(error)) => Err(error),
-            Err(Halt::Abandoned) => return,
-        };
-        // Whoever read may be gone by now; then nobody is left to tell.
-        let _ = outlet.send(end).await;
-    });
-    Box::new(ToolsReader { batches, place, ended: false, _task: AbortOnDropHandle::new(task) })
+    pump_on_task(place, |outlet| async move { reading.run(&outlet).await })
 }
-
-struct ToolsReader {
-    batches: mpsc::Receiver<Result<Option<Batch>>>,
-    place: String,
-    ended: bool,
-    _task: AbortOnDropHandle<()>,
-}
-
-#[async_trait::async_trait]
-impl BatchReader for ToolsReader {
-    async fn next(&mut self) -> Result<Option<Batch>> {
-        if self.ended {
-            return Ok(None);
-        }
-        // The end is a message of its own: a task that died must not look like one that has finished.
-        let answer = self.batches.recv().await.unwrap_or_else(|| {
-            let source = Box::new(std::io::Error::other("the reading task ended early"));
-            Err(EndpointError::Unavailable { place: self.place.clone(), action: "reading".into(), source })
-        });
-        self.ended = !matches!(answer, Ok(Some(_)));
-        answer
-    }
-}
-
-enum Halt {
-    /// Nobody takes batches any more.
-    Abandoned,
-    Failed(EndpointError),
-}
-
-impl From<EndpointError> for Halt {
-    fn from(error: EndpointError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-type Outlet = mpsc::Sender<Result<Option<Batch>>>;
 
 impl Reading {
-    async fn run(self, outlet: &Outlet) -> Result<(), Halt> {
+    async fn run(self, outlet: &TaskOutlet) -> Result<(), Ended> {
         for number in self.place.query..self.queries.len() {
             let mut passing = Passing::new(number, &self.place);
             let (mut running, output) = self.start(&self.queries[number])?;
@@ -98,7 +46,7 @@ impl Reading {
                 match self.next_run(&mut running, &mut frames).await? {
                     Ok(Some(run)) => {
                         if let Some(batch) = passing.pass(&self, run)? {
-                            outlet.send(Ok(Some(batch))).await.map_err(|_| Halt::Abandoned)?;
+                            outlet.put(batch).await?;
                         }
                     }
                     Ok(None) => break None,
