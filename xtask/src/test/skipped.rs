@@ -1,7 +1,7 @@
 //! Tests that did not run, and why.
 //!
 //! The convention, for tests in any crate: a test that finds no server to talk to or no program to call appends a line
-//! `skipped: NAME: REASON` to the file named by [`FILE_VARIABLE`], where that is set, and returns. A reason that lacks a
+//! `NAME: REASON` to the file named by [`FILE_VARIABLE`], where that is set, and returns. A reason that lacks a
 //! program reads `needs the program NAME`. The harness hides what passing tests print, so printing is not enough.
 
 use std::collections::BTreeMap;

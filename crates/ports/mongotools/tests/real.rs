@@ -5,7 +5,6 @@
 #[path = "../../mongodb/tests/live/mod.rs"]
 mod live;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,11 +21,7 @@ use live::{Apart, Live, live};
 async fn ready(variable: &str, test: &str) -> Option<Live> {
     for (tool, found) in check(&ToolsOptions::from_environment()).await {
         if let Err(Unusable::Missing { .. }) = found {
-            let line = format!("skipped: {test}: needs the program {tool}");
-            if let Some(path) = std::env::var_os("CAPSTAN_SKIPPED_FILE") {
-                let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-                writeln!(file, "{line}").unwrap();
-            }
+            capstan_testkit::skipped(test, &format!("needs the program {tool}"));
             return None;
         }
         found.unwrap();

@@ -10,7 +10,6 @@ use capstan_spool::{Compression, Keep, Marker, ObjectSpool, Opening, PartFacts, 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::aws::AmazonS3Builder;
 use object_store::{ObjectStore, ObjectStoreExt};
-use std::io::Write;
 use std::sync::Arc;
 
 /// A bucket of a real server, and a prefix that is this test's own.
@@ -25,12 +24,7 @@ struct Live {
 /// The server that the environment names; without one the test is skipped, with the reason on record.
 fn live(test: &str) -> Option<Live> {
     let Ok(url) = std::env::var("CAPSTAN_TEST_S3_URL") else {
-        let reason = "CAPSTAN_TEST_S3_URL is not set";
-        eprintln!("skipped: {test}: {reason}");
-        if let Some(path) = std::env::var_os("CAPSTAN_SKIPPED_FILE") {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-            writeln!(file, "skipped: {test}: {reason}").unwrap();
-        }
+        capstan_testkit::skipped(test, "CAPSTAN_TEST_S3_URL is not set");
         return None;
     };
     // The adapter does so itself; this store is the test's own.

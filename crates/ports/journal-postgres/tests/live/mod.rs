@@ -10,7 +10,6 @@ pub use way::Way;
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 use capstan_journal::{Append, Commit, Journal, Recorded};
 use capstan_journal_postgres::{PostgresJournal, PostgresOptions};
-use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -22,11 +21,7 @@ pub fn server(test: &str) -> Option<String> {
     const VARIABLE: &str = "CAPSTAN_TEST_POSTGRES_URL";
     let url = std::env::var(VARIABLE).ok();
     if url.is_none() {
-        eprintln!("skipped: {test}: {VARIABLE} is not set");
-        if let Some(path) = std::env::var_os("CAPSTAN_SKIPPED_FILE") {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-            writeln!(file, "skipped: {test}: {VARIABLE} is not set").unwrap();
-        }
+        capstan_testkit::skipped(test, &format!("{VARIABLE} is not set"));
     }
     url
 }

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +12,7 @@ use capstan_endpoint::{
     PlannedChunk, Range, Result, SetAside, Sink, SinkAbilities, Source, SourceAbilities, SplitTarget, Unit, WritePlan,
 };
 use capstan_mongodb::MongoAdapter;
+use capstan_testkit::skipped;
 use mongodb::Client;
 
 /// A real server, and the prefix of the databases that are this test's own.
@@ -35,14 +35,6 @@ pub async fn live(variable: &str, test: &str) -> Option<Live> {
     let live = Live { url, client, prefix };
     live.clean().await;
     Some(live)
-}
-
-fn skipped(test: &str, reason: &str) {
-    eprintln!("skipped: {test}: {reason}");
-    if let Some(path) = std::env::var_os("CAPSTAN_SKIPPED_FILE") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "skipped: {test}: {reason}").unwrap();
-    }
 }
 
 impl Live {
