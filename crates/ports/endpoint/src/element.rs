@@ -4,18 +4,31 @@
 ///
 /// The first element of that name counts, wherever it stands.
 pub fn id_of(document: &[u8]) -> Option<Element<'_>> {
-    let mut rest = document.get(4..document.len().checked_sub(1)?)?;
-    while let [kind, after @ ..] = rest {
-        let name_length = after.iter().position(|&byte| byte == 0)?;
-        let (name, value) = (&after[..name_length], &after[name_length + 1..]);
-        let length = value_length(*kind, value)?;
-        let bytes = value.get(..length)?;
-        if name == b"_id" {
-            return Some(Element { kind: *kind, value: bytes });
-        }
-        rest = &value[length..];
-    }
-    None
+    elements(document).map_while(|element| element).find(|(name, _)| *name == b"_id").map(|(_, element)| element)
+}
+
+/// The elements of a document with their names, in their order; `None` as the last one where it is broken.
+pub(crate) fn elements(document: &[u8]) -> impl Iterator<Item = Option<(&[u8], Element<'_>)>> {
+    let inside = document.len().checked_sub(1).and_then(|end| document.get(4..end));
+    let mut rest = Some(inside.unwrap_or_default());
+    let mut broken = inside.is_none();
+    std::iter::from_fn(move || {
+        let element = match rest.take()? {
+            [] if !std::mem::take(&mut broken) => return None,
+            bytes => next_element(bytes),
+        };
+        rest = element.map(|(.., after)| after);
+        Some(element.map(|(name, element, _)| (name, element)))
+    })
+}
+
+/// The first element of these bytes, and what stands behind it.
+fn next_element(bytes: &[u8]) -> Option<(&[u8], Element<'_>, &[u8])> {
+    let [kind, after @ ..] = bytes else { return None };
+    let name_length = after.iter().position(|&byte| byte == 0)?;
+    let (name, behind) = (&after[..name_length], &after[name_length + 1..]);
+    let (value, behind) = behind.split_at_checked(value_length(*kind, behind)?)?;
+    Some((name, Element { kind: *kind, value }, behind))
 }
 
 /// A value with its type.

@@ -66,6 +66,8 @@ async fn each_planted_fault_is_found_and_named() {
         let comparison = compared(&base, &found, &small()).await;
         assert_eq!(listed(&comparison), [(Different, r#"{"$numberInt":"0"}"#)], "{fault}");
         assert_eq!((comparison.missing, comparison.extra, comparison.different), (0, 0, 1), "{fault}");
+        let reordered = u64::from(fault == "field order");
+        assert_eq!((comparison.reordered, comparison.differences[0].reordered), (reordered, reordered == 1), "{fault}");
     }
 
     let missing = compared(&base, &base[1..], &small()).await;
@@ -99,6 +101,7 @@ async fn repeated_ids_and_documents_without_one_are_compared_as_sets() {
         kind,
         id: id.map(Into::into),
         document: document.map(Into::into),
+        reordered: false,
     };
     for difference in [
         shown(Different, Some(r#"{"$numberInt":"7"}"#), None),
@@ -108,6 +111,25 @@ async fn repeated_ids_and_documents_without_one_are_compared_as_sets() {
     ] {
         assert!(comparison.differences.contains(&difference), "{difference:?} in {comparison:?}");
     }
+}
+
+#[tokio::test]
+async fn the_order_of_fields_is_ignored_where_that_is_asked_for_and_nothing_else_is() {
+    let base = [fixtures::numbered(1_000), vec![document(&[("a", &int32(1)), ("b", &int32(2))])]].concat();
+    let mut found = base.clone();
+    found[0] = document(&[("filler", &string("")), ("_id", &int32(0))]);
+    found[1_000] = document(&[("b", &int32(2)), ("a", &int32(1))]);
+    let ignoring = CompareOptions { ignore_field_order: true, ..small() };
+
+    assert!(compared(&base, &found, &ignoring).await.is_equal());
+
+    found[1] = document(&[("filler", &string("!")), ("_id", &int32(1))]);
+    let comparison = compared(&base, &found, &ignoring).await;
+    assert_eq!((comparison.different, comparison.reordered), (1, 0));
+    assert_eq!(listed(&comparison), [(Different, r#"{"$numberInt":"1"}"#)]);
+    // What has no `_id` is known by its bytes unless order is ignored.
+    let strict = compared(&base, &found, &small()).await;
+    assert_eq!((strict.different, strict.reordered, strict.missing, strict.extra), (2, 1, 1, 1));
 }
 
 #[tokio::test]

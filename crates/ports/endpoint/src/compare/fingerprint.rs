@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
+use crate::compare::content::content_hash;
 use crate::compare::reading::Collect;
 use crate::compare::report::Tally;
 use crate::element::{Element, id_of};
@@ -27,12 +28,22 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn of(document: &[u8]) -> Self {
         let hash = xxh3_128(document);
-        let key = match id_of(document) {
+        Self { key: Self::key(document, hash), hash }
+    }
+
+    /// Another hash for the same key: one that the order of fields does not change.
+    pub(crate) fn whatever_order(document: &[u8]) -> Self {
+        let hash = content_hash(document);
+        Self { key: Self::key(document, hash), hash }
+    }
+
+    /// The same for both kinds of hash, but of a document without an `_id`, which is known by its hash.
+    fn key(document: &[u8], hash: u128) -> u128 {
+        match id_of(document) {
             // The type is the seed, so that 1 and 1.0 and "1" have nothing in common.
             Some(Element { kind, value }) => xxh3_128_with_seed(value, u64::from(kind)),
             None => hash,
-        };
-        Self { key, hash }
+        }
     }
 
     pub(crate) fn bucket(self, buckets: usize) -> usize {
@@ -51,11 +62,13 @@ struct Bucket {
 pub(crate) struct Fingerprint {
     buckets: Vec<Bucket>,
     tally: Tally,
+    pair: fn(&[u8]) -> Pair,
 }
 
 impl Fingerprint {
-    pub(crate) fn new(buckets: usize) -> Self {
-        Self { buckets: vec![Bucket::default(); buckets], tally: Tally::default() }
+    /// Of documents that are told apart by `pair`.
+    pub(crate) fn new(buckets: usize, pair: fn(&[u8]) -> Pair) -> Self {
+        Self { buckets: vec![Bucket::default(); buckets], tally: Tally::default(), pair }
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -79,7 +92,7 @@ impl Fingerprint {
 
 impl Collect for Fingerprint {
     fn take(&mut self, document: &[u8]) {
-        let pair = Pair::of(document);
+        let pair = (self.pair)(document);
         let at = pair.bucket(self.buckets.len());
         let bucket = &mut self.buckets[at];
         bucket.count += 1;

@@ -9,6 +9,7 @@
 //!
 //! An `_id` that several documents share, and documents without one, are compared as the sets they are.
 
+mod content;
 mod fingerprint;
 mod mend;
 mod narrow;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use crate::{Result, Source, SplitTarget, Unit};
 
-use fingerprint::Fingerprint;
+use fingerprint::{Fingerprint, Pair};
 pub use mend::{MendOptions, Mending, mend};
 use narrow::Faults;
 use reading::{Plan, read_both};
@@ -38,11 +39,22 @@ pub struct CompareOptions {
     pub passes_max: u32,
     /// How units are cut for reading.
     pub split: SplitTarget,
+    /// Documents are the same if they have the same fields, in whatever order, at any depth. It costs about three times
+    /// the hashing.
+    pub ignore_field_order: bool,
 }
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self { readers: 2, listed_max: 100, pairs_max: 1_000_000, passes_max: 8, split: SplitTarget::default() }
+        let (split, ignore_field_order) = (SplitTarget::default(), false);
+        Self { readers: 2, listed_max: 100, pairs_max: 1_000_000, passes_max: 8, split, ignore_field_order }
+    }
+}
+
+impl CompareOptions {
+    /// What tells documents apart.
+    fn pair(&self) -> fn(&[u8]) -> Pair {
+        if self.ignore_field_order { Pair::whatever_order } else { Pair::of }
     }
 }
 
@@ -86,7 +98,8 @@ async fn compare_keeping(
     let plans = [Plan::of(expected, options).await?, Plan::of(found, options).await?];
     let buckets = fingerprint::bucket_count(plans.iter().map(Plan::documents).max().unwrap_or_default());
     let watch = reading::Watch::new(on_progress);
-    let [left, right] = read_both(&plans, options, &watch, move || Fingerprint::new(buckets)).await?;
+    let pair = options.pair();
+    let [left, right] = read_both(&plans, options, &watch, move || Fingerprint::new(buckets, pair)).await?;
     let mut comparison = Comparison::new(left.tally(), right.tally());
     let mut faults = Faults::new(faults_max);
     let differing = left.differing(&right);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::compare::CompareOptions;
+use crate::compare::content::content_hash;
 use crate::compare::fingerprint::{Fingerprint, Pair};
 use crate::compare::reading::{Collect, Plan, Watch, read_both};
 use crate::compare::report::{Comparison, Difference, DifferenceKind};
@@ -46,13 +47,15 @@ pub(crate) async fn narrow(
     comparison.counts_are_exact = groups.len() <= options.passes_max as usize;
     for group in groups.into_iter().take(options.passes_max as usize) {
         let (buckets, wanted) = (left.len(), Arc::new(group.into_iter().collect::<HashSet<_>>()));
-        let empty = move || Pairs { buckets, wanted: wanted.clone(), pairs: Vec::new() };
+        let pair = options.pair();
+        let empty = move || Looks { buckets, wanted: wanted.clone(), pair, looks: Vec::new() };
         let [left, right] = read_both(plans, options, watch, empty).await?;
-        for (kind, pair) in differences(left.pairs, right.pairs) {
-            comparison.count(kind);
-            faults.keep(kind, pair);
+        for fault in differences(left.looks, right.looks) {
+            comparison.count(fault.kind);
+            comparison.reordered += u64::from(fault.reordered);
+            faults.keep(fault.kind, fault.pair);
             if listed.len() < options.listed_max {
-                listed.push((kind, pair));
+                listed.push(fault);
             }
         }
     }
@@ -77,35 +80,52 @@ fn group(buckets: &[usize], documents_max: u64, documents: impl Fn(usize) -> u64
     groups
 }
 
-/// The pairs of some buckets.
-struct Pairs {
-    buckets: usize,
-    wanted: Arc<HashSet<usize>>,
-    pairs: Vec<Pair>,
+/// A document, looked at closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Look {
+    pair: Pair,
+    /// The hash that the order of fields does not change.
+    content: u128,
 }
 
-impl Collect for Pairs {
+/// The documents of some buckets.
+struct Looks {
+    buckets: usize,
+    wanted: Arc<HashSet<usize>>,
+    pair: fn(&[u8]) -> Pair,
+    looks: Vec<Look>,
+}
+
+impl Collect for Looks {
     fn take(&mut self, document: &[u8]) {
-        let pair = Pair::of(document);
+        let pair = (self.pair)(document);
         if self.wanted.contains(&pair.bucket(self.buckets)) {
-            self.pairs.push(pair);
+            self.looks.push(Look { pair, content: content_hash(document) });
         }
     }
 
     fn add(&mut self, mut other: Self) {
-        self.pairs.append(&mut other.pairs);
+        self.looks.append(&mut other.looks);
     }
 }
 
+/// One document that is not the same on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fault {
+    kind: DifferenceKind,
+    pair: Pair,
+    reordered: bool,
+}
+
 /// What is on one side only. Two that share an `_id` and differ are one document that was changed.
-fn differences(mut left: Vec<Pair>, mut right: Vec<Pair>) -> Vec<(DifferenceKind, Pair)> {
+fn differences(mut left: Vec<Look>, mut right: Vec<Look>) -> Vec<Fault> {
     left.sort_unstable();
     right.sort_unstable();
     let (mut only_left, mut only_right) = (Vec::new(), Vec::new());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     loop {
         match (left.peek(), right.peek()) {
-            (Some(l), Some(r)) if l == r => {
+            (Some(l), Some(r)) if l.pair == r.pair => {
                 left.next();
                 right.next();
             }
@@ -116,40 +136,46 @@ fn differences(mut left: Vec<Pair>, mut right: Vec<Pair>) -> Vec<(DifferenceKind
         }
     }
     let mut answers = Vec::new();
+    let fault = |kind, look: Look| Fault { kind, pair: look.pair, reordered: false };
     let mut right = only_right.into_iter().peekable();
-    for pair in only_left {
-        while let Some(extra) = right.next_if(|extra| extra.key < pair.key) {
-            answers.push((DifferenceKind::Extra, extra));
+    for look in only_left {
+        while let Some(extra) = right.next_if(|extra| extra.pair.key < look.pair.key) {
+            answers.push(fault(DifferenceKind::Extra, extra));
         }
-        match right.next_if(|other| other.key == pair.key) {
-            Some(_) => answers.push((DifferenceKind::Different, pair)),
-            None => answers.push((DifferenceKind::Missing, pair)),
+        match right.next_if(|other| other.pair.key == look.pair.key) {
+            Some(other) => {
+                let reordered = other.content == look.content;
+                answers.push(Fault { reordered, ..fault(DifferenceKind::Different, look) });
+            }
+            None => answers.push(fault(DifferenceKind::Missing, look)),
         }
     }
-    answers.extend(right.map(|pair| (DifferenceKind::Extra, pair)));
+    answers.extend(right.map(|extra| fault(DifferenceKind::Extra, extra)));
     answers
 }
 
 /// Finds the `_id`s of the differences that are listed, of which only hashes are known so far.
 async fn name(
     plans: &[Plan; 2],
-    listed: Vec<(DifferenceKind, Pair)>,
+    listed: Vec<Fault>,
     options: &CompareOptions,
     watch: &Watch,
 ) -> Result<Vec<Difference>> {
-    let wanted = Arc::new(listed.iter().map(|(_, pair)| pair.key).collect::<HashSet<_>>());
-    let empty = move || Names { wanted: wanted.clone(), names: HashMap::new() };
+    let wanted = Arc::new(listed.iter().map(|fault| fault.pair.key).collect::<HashSet<_>>());
+    let pair = options.pair();
+    let empty = move || Names { wanted: wanted.clone(), pair, names: HashMap::new() };
     let [mut names, other] = read_both(plans, options, watch, empty).await?;
     names.add(other);
-    let named = |(kind, pair): (DifferenceKind, Pair)| {
-        let (id, document) = names.names.get(&pair.key).cloned().unwrap_or_default();
-        Difference { kind, id, document }
+    let named = |fault: Fault| {
+        let (id, document) = names.names.get(&fault.pair.key).cloned().unwrap_or_default();
+        Difference { kind: fault.kind, id, document, reordered: fault.reordered }
     };
     Ok(listed.into_iter().map(named).collect())
 }
 
 struct Names {
     wanted: Arc<HashSet<u128>>,
+    pair: fn(&[u8]) -> Pair,
     /// The `_id`, or else the beginning of the document.
     names: HashMap<u128, (Option<String>, Option<String>)>,
 }
@@ -159,7 +185,7 @@ const SHOWN_CHARS: usize = 200;
 
 impl Collect for Names {
     fn take(&mut self, document: &[u8]) {
-        let pair = Pair::of(document);
+        let pair = (self.pair)(document);
         if !self.wanted.contains(&pair.key) {
             return;
         }
@@ -187,10 +213,12 @@ mod tests {
     #[test]
     fn pairs_are_matched_as_sets_so_that_repeated_ids_count() {
         let pair = |key, hash| Pair { key, hash };
+        let looks = |pairs: Vec<Pair>| pairs.into_iter().map(|pair| Look { pair, content: pair.hash }).collect();
         let left = vec![pair(1, 1), pair(2, 5), pair(2, 5), pair(3, 1), pair(4, 1)];
         let right = vec![pair(0, 9), pair(2, 5), pair(3, 2), pair(4, 1), pair(4, 1), pair(5, 1)];
 
-        let found = differences(left, right);
+        let found: Vec<_> =
+            differences(looks(left), looks(right)).into_iter().map(|fault| (fault.kind, fault.pair)).collect();
 
         use DifferenceKind::{Different, Extra, Missing};
         let expected = [

@@ -20,6 +20,8 @@ pub struct Comparison {
     pub extra: u64,
     /// Documents of the same `_id` with other bytes: other values, other types or another order of fields.
     pub different: u64,
+    /// Of those that differ: they have the same fields with the same values, and only in another order.
+    pub reordered: u64,
     /// False where so much differs that not all of it was counted, or where a side was changed while it was read: then
     /// the three counts are lower bounds and nothing is proved.
     pub counts_are_exact: bool,
@@ -37,6 +39,9 @@ pub struct Difference {
     /// The beginning of the document, where it has no `_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
+    /// It differs in the order of fields alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reordered: bool,
 }
 
 /// In what way a document differs.
@@ -50,8 +55,8 @@ pub enum DifferenceKind {
 
 impl Comparison {
     pub(crate) fn new(expected: Tally, found: Tally) -> Self {
-        let (missing, extra, different) = (0, 0, 0);
-        Self { expected, found, missing, extra, different, counts_are_exact: true, differences: Vec::new() }
+        let (missing, extra, different, reordered) = (0, 0, 0, 0);
+        Self { expected, found, missing, extra, different, reordered, counts_are_exact: true, differences: Vec::new() }
     }
 
     pub(crate) fn count(&mut self, kind: DifferenceKind) {
