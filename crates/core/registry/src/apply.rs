@@ -32,6 +32,10 @@ impl Registry {
                 }
             }
         }
+        if let Some(at) = event.at() {
+            let health = self.health();
+            self.course.follow(health, at);
+        }
     }
 
     /// Every alarm is by the rules, so all are set anew.

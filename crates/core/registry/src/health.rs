@@ -1,17 +1,23 @@
 //! How the whole is doing, from how many of its parts have failed.
 
+use minicbor::{Decode, Encode};
 use std::fmt;
 
 /// How all pipelines together are doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
 pub enum Health {
     /// There are none.
+    #[n(0)]
     Idle,
     /// None has failed.
+    #[n(1)]
     Healthy,
     /// Some have failed, fewer than half. A warning.
+    #[n(2)]
     Degraded,
     /// Half of them have failed, or more. An alert.
+    #[n(3)]
     Critical,
 }
 
@@ -24,6 +30,11 @@ impl Health {
             _ if failed.saturating_mul(2) >= total => Self::Critical,
             _ => Self::Degraded,
         }
+    }
+
+    /// Whether nothing is wrong.
+    pub const fn is_well(self) -> bool {
+        matches!(self, Self::Idle | Self::Healthy)
     }
 
     /// As people and programs write it.

@@ -27,7 +27,8 @@ impl Registry {
         self.check_sums()?;
         self.check_queue()?;
         self.check_limits()?;
-        self.pipelines.iter().try_for_each(|(id, pipeline)| self.check_pipeline(id, pipeline))
+        self.pipelines.iter().try_for_each(|(id, pipeline)| self.check_pipeline(id, pipeline))?;
+        self.check_course()
     }
 
     fn check_sums(&self) -> Result<(), Violation> {
@@ -49,6 +50,14 @@ impl Registry {
         if sums.unjournalled != recount.unjournalled {
             let found = format!("{:?} are not journalled, and should be {:?}", sums.unjournalled, recount.unjournalled);
             return broken("R6", "all", found);
+        }
+        Ok(())
+    }
+
+    fn check_course(&self) -> Result<(), Violation> {
+        let (course, health) = (self.course, self.health());
+        if course.health != health {
+            return broken("R13", "all", format!("health is {health}, and its course says {}", course.health));
         }
         Ok(())
     }
@@ -137,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_broken_promise_is_seen() {
-        let table: [Spoilt; 11] = [
+        let table: [Spoilt; 12] = [
             ("R2", |r| r.sums.used.memory_mb += 1),
             ("R2", |r| r.sums.by_status[1] += 1),
             ("R2", |r| r.sums.stale += 1),
@@ -149,6 +158,7 @@ mod tests {
             ("R5", |r| r.queued = 0),
             ("R7", |r| entry(r).facts.ended = Some(WallTime(1))),
             ("R2", |r| entry(r).live.used = Resources::ZERO),
+            ("R13", |r| r.course = crate::Course::START),
         ];
         for (at, (promise, spoil)) in table.into_iter().enumerate() {
             let mut registry = sound();

@@ -23,6 +23,9 @@
 //! - R10 A rejection has changed nothing; everything has a stated limit.
 //! - R11 Health follows from the counts alone: idle without pipelines, healthy without failures, critical from half on.
 //! - R12 Costs only grow, and no time is charged twice.
+//! - R13 Since when health is what it is, and what it was before, follows from the events alone.
+//! - R14 Health is told of once it has been other than what was told last for as long as the policy says; nothing is told
+//!   twice but reminders and what a new leader repeats, under the id it had; whatever was told of is resolved.
 //!
 //! # Never
 //! Looks at a clock, draws a random number, waits, or touches a disk or a socket: time comes in as an argument. Nothing
@@ -47,10 +50,12 @@
 
 #![warn(missing_docs)]
 
+mod alert;
 mod answer;
 mod apply;
 mod command;
 mod cost;
+mod course;
 mod decide;
 mod event;
 mod health;
@@ -68,9 +73,11 @@ mod state;
 mod status;
 mod view;
 
+pub use alert::{Alert, AlertPolicy, Alerting, PolicyError, Severity};
 pub use answer::{Answer, Reported};
 pub use command::{Command, Register, Reserve, StatusReport};
 pub use cost::Cost;
+pub use course::Course;
 pub use decide::Decision;
 pub use event::{Ending, Event, Leaving};
 pub use health::Health;

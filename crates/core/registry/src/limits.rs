@@ -43,3 +43,14 @@ pub const REPORT_EVERY: Millis = Millis::secs(1);
 pub const USAGE_EVENTS_MAX: u32 = 100;
 /// How often a pipeline's usage is journalled when there is more than that.
 pub const THINNED_USAGE_EVERY: Millis = Millis::secs(60);
+
+/// Failed and stale pipelines that one alert names; of the rest it says how many.
+pub const ALERT_PIPELINES_MAX: usize = 20;
+/// The longest that health is watched before it is told of.
+pub const ALERT_HOLD_MAX: Millis = Millis::secs(3_600);
+/// The shortest time between reminders of what is still critical.
+pub const ALERT_REPEAT_MIN: Millis = Millis::secs(60);
+/// The longest.
+pub const ALERT_REPEAT_MAX: Millis = Millis::secs(7 * 86_400);
+/// How long after trouble ended a new leader still says so: the one before may have died before it did.
+pub const ALERT_RESOLVED_FOR: Millis = Millis::secs(86_400);

@@ -1,5 +1,6 @@
 //! The registry as rows: a header, then its pipelines, a slice at a time while it goes on.
 
+use crate::course::Course;
 use crate::limits::COUNT_MAX;
 use crate::name::PipelineId;
 use crate::pipeline::{Facts, Live, Pipeline};
@@ -29,6 +30,9 @@ struct Header {
     reservations: Vec<HeldRow>,
     #[n(5)]
     waiting: Vec<WaitingRow>,
+    /// Not in snapshots of the first version.
+    #[n(6)]
+    course: Option<Course>,
 }
 
 #[derive(Encode, Decode)]
@@ -148,6 +152,7 @@ impl Registry {
             pipelines: self.pipelines.len() as u64,
             reservations: reservations.collect(),
             waiting: waiting.collect(),
+            course: Some(self.course),
         };
         minicbor::to_vec(header).expect("writing to a vector cannot fail")
     }
@@ -198,8 +203,13 @@ impl Registry {
     pub fn restore(header: &[u8], now: Moment) -> Result<RegistryRestore, RestoreError> {
         let header: Header = minicbor::decode(header).map_err(|source| RestoreError::Unreadable { row: 0, source })?;
         header.check()?;
-        let mut registry =
-            Registry { rules: header.rules, queued: header.queued, updated: header.updated, ..Self::default() };
+        let mut registry = Registry {
+            rules: header.rules,
+            queued: header.queued,
+            updated: header.updated,
+            course: header.course.unwrap_or_default(),
+            ..Self::default()
+        };
         for held in header.reservations {
             let reservation = Reservation {
                 resources: held.resources,
@@ -288,6 +298,9 @@ impl RegistryRestore {
             return Err(RestoreError::Incomplete { expected: self.expected, found });
         }
         self.registry.sum_up();
+        // Where the snapshot does not say, since the last thing that it knows of.
+        let (health, updated) = (self.registry.health(), self.registry.updated);
+        self.registry.course.follow(health, updated);
         Ok(self.registry)
     }
 }

@@ -1,5 +1,6 @@
 //! The whole registry, and what is counted of it.
 
+use crate::course::Course;
 use crate::limits::{REPORT_EVERY, THINNED_USAGE_EVERY, USAGE_EVENTS_MAX};
 use crate::name::PipelineId;
 use crate::pipeline::{Live, Pipeline};
@@ -20,6 +21,7 @@ pub struct Registry {
     /// How many have ever waited.
     pub(crate) queued: u64,
     pub(crate) updated: WallTime,
+    pub(crate) course: Course,
     pub(crate) sums: Sums,
     pub(crate) window: UsageWindow,
     pub(crate) snapshotting: Option<Snapshotting>,
@@ -94,6 +96,11 @@ impl Registry {
     /// The rules as they are.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// How health has come to be what it is.
+    pub fn course(&self) -> Course {
+        self.course
     }
 
     /// When [`crate::Command::Tick`] has something to do next, by the monotonic clock.

@@ -146,20 +146,28 @@ impl Registry {
     /// All pipelines together.
     pub fn system(&self) -> SystemView {
         let sums = &self.sums;
-        let count = |status: PipelineStatus| sums.by_status[status as usize];
-        let stale = if self.rules.stale_counts_as_failed { sums.stale } else { 0 };
-        let failed = count(PipelineStatus::Failed) + stale;
         SystemView {
-            health: Health::of(sums.pipelines(), failed),
+            health: self.health(),
             pipelines: sums.pipelines(),
-            by_status: PipelineStatus::ALL.map(|status| (status, count(status))),
+            by_status: PipelineStatus::ALL.map(|status| (status, sums.by_status[status as usize])),
             stale: sums.stale,
-            failed,
+            failed: self.failed(),
             used: sums.used,
             availability: self.room_for(Resources::ZERO),
             reservations: self.reservations.len() as u64,
             updated_at: self.updated,
         }
+    }
+
+    /// How all of them together are doing.
+    pub fn health(&self) -> Health {
+        Health::of(self.sums.pipelines(), self.failed())
+    }
+
+    /// How many count as failed.
+    fn failed(&self) -> u64 {
+        let stale = if self.rules.stale_counts_as_failed { self.sums.stale } else { 0 };
+        self.sums.by_status[PipelineStatus::Failed as usize] + stale
     }
 
     /// One pipeline as it is `now`.

@@ -155,18 +155,38 @@ fn full_world() -> World {
     world
 }
 
-#[test]
-fn a_snapshot_of_the_first_version_reads_and_is_still_written_the_same() {
-    let mut world = full_world();
-    let rows = portrait(&mut world.registry);
-    let current: String = rows.iter().map(|row| hex(row) + "\n").collect();
-    let stored = fixture("snapshot-v1.hex", &current);
+fn rows_of(stored: &str) -> Vec<Vec<u8>> {
+    stored.lines().map(unhex).collect()
+}
 
-    let rows: Vec<_> = stored.lines().map(unhex).collect();
+#[test]
+fn a_snapshot_of_the_first_version_reads_and_begins_the_course_of_health_with_its_last_change() {
+    let mut world = full_world();
+    let rows = rows_of(&fixture("snapshot-v1.hex", ""));
+
     let mut registry = restored(&rows, world.now).unwrap();
     registry.check().unwrap();
 
-    assert_eq!(registry.system(), world.system());
+    let system = world.system();
+    assert_eq!(registry.system(), system);
+    assert_eq!(portrait(&mut registry)[1..], portrait(&mut world.registry)[1..]);
+    let since = system.updated_at;
+    let expected = Course { health: system.health, since, before: Health::Idle, trouble_since: Some(since) };
+    assert_eq!((registry.course(), system.health.is_well()), (expected, false));
+}
+
+#[test]
+fn a_snapshot_of_the_second_version_reads_and_is_still_written_the_same() {
+    let mut world = full_world();
+    let rows = portrait(&mut world.registry);
+    let current: String = rows.iter().map(|row| hex(row) + "\n").collect();
+    let stored = fixture("snapshot-v2.hex", &current);
+
+    let rows = rows_of(&stored);
+    let mut registry = restored(&rows, world.now).unwrap();
+    registry.check().unwrap();
+
+    assert_eq!((registry.system(), registry.course()), (world.system(), world.registry.course()));
     assert_eq!(portrait(&mut registry), rows);
     assert_eq!(current, stored);
 }
