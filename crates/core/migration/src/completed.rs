@@ -371,6 +371,10 @@ impl Done<'_> {
         if verdict.repaired > found {
             return Err(self.bad(format!("mends {} documents where {found} were wrong", verdict.repaired)));
         }
+        if verdict.reordered > verdict.different {
+            let (reordered, different) = (verdict.reordered, verdict.different);
+            return Err(self.bad(format!("finds {reordered} documents in another order where {different} differ")));
+        }
         let examples = bounded(result.examples.clone());
         let verified = JobEvent::UnitVerified { job: self.name(), unit: unit.head.id, verdict, examples };
         let events = if unit.head.verdict.is_some() { Vec::new() } else { vec![verified] };

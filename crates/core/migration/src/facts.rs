@@ -184,6 +184,16 @@ pub struct Verdict {
     /// Of all these, those that were mended.
     #[n(5)]
     pub repaired: u64,
+    /// Of those that differ: they have the same fields with the same values, only in another order.
+    #[n(6)]
+    #[cbor(default)]
+    #[serde(default)]
+    pub reordered: u64,
+    /// What the source holds of it, which is what the target was held against.
+    #[n(7)]
+    #[cbor(default)]
+    #[serde(default)]
+    pub compared: Figures,
 }
 
 impl Verdict {

@@ -22,7 +22,8 @@ pub struct Report {
     pub units: u64,
     /// Chunks known.
     pub chunks: u64,
-    /// Documents that have arrived: at the target, or in the spool where they are kept there.
+    /// Documents that have arrived: at the target, or in the spool where they are kept there. In mode `verify`, which
+    /// moves nothing: those of the source that the target was held against.
     pub documents: u64,
     /// Their bytes as BSON.
     pub bytes: u64,
@@ -83,6 +84,11 @@ pub struct Verified {
     pub different: u64,
     /// Of all these, those that were mended.
     pub repaired: u64,
+    /// Of those that differ: they have the same fields with the same values, only in another order.
+    pub reordered: u64,
+    /// Documents whose fields stand in another order were taken as equal, because the job says so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub field_order_ignored: bool,
 }
 
 /// One unit in a report.
@@ -94,7 +100,10 @@ pub struct UnitReport {
     pub target: String,
     /// Chunks known.
     pub chunks: u64,
-    /// Documents that have arrived.
+    /// It has no documents of its own, so nothing of it is moved or compared but its definition.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub view: bool,
+    /// Documents that have arrived; in mode `verify`, those of the source that were compared.
     pub documents: u64,
     /// Their bytes as BSON.
     pub bytes: u64,
@@ -139,7 +148,11 @@ impl Job {
         };
         let until = view.ended.map_or(now, |(_, at)| at);
         let mode = view.spec.mode;
-        let arrived = if mode == Mode::DumpOnly { view.dumped } else { view.restored };
+        let arrived = match mode {
+            Mode::DumpOnly => view.dumped,
+            Mode::Verify => self.compared(),
+            _ => view.restored,
+        };
         Report {
             event: "report",
             job: view.name,
@@ -166,25 +179,38 @@ impl Job {
         let compared = self.units.iter().filter(|unit| !unit.head.view);
         let modes = compared.clone().map(|unit| unit.head.verdict.map_or(Verify::None, |verdict| verdict.mode));
         let mode = modes.min_by_key(|mode| *mode as u8).unwrap_or(Verify::None);
-        let mut sum = Verified { mode, extra: self.head.extra, ..Verified::default() };
+        let field_order_ignored = mode == Verify::Hash && self.head.spec.ignore_field_order;
+        let mut sum = Verified { mode, extra: self.head.extra, field_order_ignored, ..Verified::default() };
         for verdict in compared.filter_map(|unit| unit.head.verdict) {
             sum.ranges += verdict.ranges;
             sum.missing += verdict.missing;
             sum.extra += verdict.extra;
             sum.different += verdict.different;
             sum.repaired += verdict.repaired;
+            sum.reordered += verdict.reordered;
         }
+        sum
+    }
+
+    fn compared(&self) -> Figures {
+        let mut sum = Figures::default();
+        self.units.iter().filter_map(|unit| unit.head.verdict).for_each(|verdict| sum += verdict.compared);
         sum
     }
 
     fn by_unit(&self) -> Vec<UnitReport> {
         let units = self.units.iter().map(|unit| {
             let (mode, view) = (self.head.spec.mode, unit.view(self.head.spec.mode));
-            let arrived = if mode == Mode::DumpOnly { view.dumped } else { view.restored };
+            let arrived = match mode {
+                Mode::DumpOnly => view.dumped,
+                Mode::Verify => view.verdict.map(|verdict| verdict.compared).unwrap_or_default(),
+                _ => view.restored,
+            };
             UnitReport {
                 source: view.source.to_string(),
                 target: view.target.to_string(),
                 chunks: view.chunks,
+                view: view.view,
                 documents: arrived.documents,
                 bytes: arrived.bytes,
                 planned: (mode == Mode::Simulate).then_some(view.size),

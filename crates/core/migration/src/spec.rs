@@ -55,6 +55,9 @@ pub struct Spec {
     /// Removes what verification finds too much; only with `repair`.
     #[serde(default)]
     pub delete_extra: bool,
+    /// Verification takes documents as equal whose fields stand in another order, at any depth.
+    #[serde(default)]
+    pub ignore_field_order: bool,
     /// So many documents may be refused by the target before the job counts as completed with failures.
     #[serde(default)]
     pub allow_dead_letters: u64,
@@ -397,6 +400,7 @@ mod tests {
             verify = "counts"
             repair = true
             delete_extra = true
+            ignore_field_order = true
             allow_dead_letters = 3
             spool = "file:/var/spool/capstan"
             compression = "none"

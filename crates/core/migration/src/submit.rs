@@ -89,6 +89,7 @@ fn difference(there: &Spec, asked: &Spec) -> Option<&'static str> {
         ("verify", there.verify == asked.verify),
         ("repair", there.repair == asked.repair),
         ("delete_extra", there.delete_extra == asked.delete_extra),
+        ("ignore_field_order", there.ignore_field_order == asked.ignore_field_order),
         ("allow_dead_letters", there.allow_dead_letters == asked.allow_dead_letters),
         ("spool", there.spool == asked.spool),
         ("dump", there.dump == asked.dump),

@@ -187,6 +187,15 @@ impl Faults {
                 self.add("repair", "needs `verify = \"hash\"`: nothing else says which documents are wrong");
             }
         }
+        if spec.ignore_field_order {
+            if matches!(spec.mode, Mode::DumpOnly | Mode::Simulate) {
+                let mode = spec.mode.name();
+                self.add("ignore_field_order", format!("is of no use in mode {mode}, which compares no target"));
+            }
+            if spec.verify != Verify::Hash {
+                self.add("ignore_field_order", "needs `verify = \"hash\"`: nothing else looks at fields");
+            }
+        }
         if spec.delete_extra && !spec.repair {
             self.add("delete_extra", "needs `repair = true`");
         }
@@ -306,6 +315,11 @@ mod tests {
                 vec!["to", "verify", "delete_extra"],
             ),
             ("from = 'dump:a'\nto = 'dump:b'\nengine = 'mongo-tools'", vec!["engine"]),
+            (
+                "from = 'dump:a'\nto = 'dump:b'\nverify = 'counts'\nignore_field_order = true",
+                vec!["ignore_field_order"],
+            ),
+            ("from = 'dump:a'\nmode = 'simulate'\nignore_field_order = true", vec!["ignore_field_order"]),
         ] {
             let found = faults(&spec(text));
             assert_eq!(found.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), fields, "{text}");

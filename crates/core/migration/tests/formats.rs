@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use capstan_migration::{Context, JobCommand, JobEvent, Jobs, Spec, Stamp};
+use capstan_migration::{Context, JobCommand, JobEvent, Jobs, Spec, Stamp, Verdict, Verify};
 
 /// A list of at most 23 entries begins with this byte and its length.
 const LIST: u8 = 0x80;
@@ -70,6 +70,20 @@ fn a_snapshot_without_the_fields_that_came_later_is_the_same_state() {
     head[at] = LIST + fields - 6;
     head.truncate(head.len() - 6);
     assert_eq!(Jobs::restore(rows).unwrap(), jobs);
+}
+
+#[test]
+fn a_verdict_without_the_fields_that_came_later_compared_nothing_that_is_known() {
+    let verdict = Verdict { mode: Verify::Hash, ranges: 3, missing: 1, ..Verdict::default() };
+    let mut bytes = minicbor::to_vec(verdict).unwrap();
+    // What came later is a number and a pair of numbers.
+    assert_eq!((bytes[0], &bytes[bytes.len() - 4..]), (LIST + 8, &[0, LIST + 2, 0, 0][..]));
+    bytes[0] = LIST + 6;
+    bytes.truncate(bytes.len() - 4);
+    assert_eq!(minicbor::decode::<Verdict>(&bytes).unwrap(), verdict);
+
+    let told = r#"{"mode":"hash","ranges":3,"missing":1,"extra":0,"different":0,"repaired":0}"#;
+    assert_eq!(serde_json::from_str::<Verdict>(told).unwrap(), verdict, "an older worker says less");
 }
 
 #[test]

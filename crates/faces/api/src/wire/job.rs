@@ -321,7 +321,7 @@ pub struct VerdictShape {
 
 impl From<Verdict> for VerdictShape {
     fn from(verdict: Verdict) -> Self {
-        let Verdict { mode, ranges, missing, extra, different, repaired } = verdict;
+        let Verdict { mode, ranges, missing, extra, different, repaired, .. } = verdict;
         Self { mode, ranges, missing, extra, different, repaired }
     }
 }

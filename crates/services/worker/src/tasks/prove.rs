@@ -5,7 +5,7 @@ use crate::halt::{Halt, told};
 use crate::kept::facts;
 use crate::places::Opened;
 use capstan_coordination::Progress;
-use capstan_migration::{DumpedChunk, SetAside, SpoolPart, Verify, VerifyResult};
+use capstan_migration::{DumpedChunk, Figures, SetAside, SpoolPart, Verify, VerifyResult};
 use capstan_spool::SpoolFault;
 
 /// Parts that are named to people.
@@ -22,7 +22,8 @@ pub(super) async fn prove(task: &Task<'_>) -> Result<Done, Halt> {
             proof.chunk(chunk).await?;
         }
     }
-    let Proof { result, .. } = proof;
+    let Proof { seen, mut result, .. } = proof;
+    result.verdict.compared = Figures { documents: seen.documents, bytes: seen.bytes };
     Ok(done(&result))
 }
 

@@ -165,7 +165,10 @@ impl Survey<'_> {
             let documents = match (unit.kind, unit.estimate.documents) {
                 (UnitKind::View, _) => 0,
                 (_, Some(documents)) if documents > 0 => documents,
-                _ => super::verify::count(self.task.desk, target.as_ref(), &unit, &self.task.split_target()).await?,
+                _ => {
+                    let split = self.task.split_target();
+                    super::verify::count(self.task.desk, target.as_ref(), &unit, &split).await?.documents
+                }
             };
             self.result.extra += documents;
             let reason = format!("only at the target, with {documents} documents").into();

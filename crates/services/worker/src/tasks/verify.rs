@@ -12,7 +12,7 @@ use capstan_endpoint::compare::{
 };
 use capstan_endpoint::element::id_of;
 use capstan_endpoint::{Source, SplitTarget, Unit};
-use capstan_migration::{Mode, SetAside, Verdict, Verify, VerifyResult};
+use capstan_migration::{Figures, Mode, SetAside, Verdict, Verify, VerifyResult};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,18 +75,17 @@ async fn make(task: &Task<'_>, written: &Unit) -> Result<(), Halt> {
 }
 
 async fn by_hash(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
-    let options = CompareOptions { split: task.split_target(), ..CompareOptions::default() };
+    let options = options(task);
     let comparison =
         telling(task.desk, |on_progress| async move { compare(expected, found, &options, on_progress).await }).await?;
     prove_something(&comparison)?;
-    let Comparison { missing, extra, different, .. } = comparison;
-    let verdict = Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired: 0 };
+    let verdict = verdict(&comparison, ranges, 0);
     Ok(VerifyResult { verdict, examples: comparison.differences.iter().map(|found| example(found, "")).collect() })
 }
 
 async fn mended(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
-    let compare = CompareOptions { split: task.split_target(), ..CompareOptions::default() };
-    let options = MendOptions { compare, delete_extra: task.spec().delete_extra, ..MendOptions::default() };
+    let options =
+        MendOptions { compare: options(task), delete_extra: task.spec().delete_extra, ..MendOptions::default() };
     let mut mender = Leased { mender: task.sink().await?.mender(&found.unit).await?, desk: task.desk };
     let mending = telling(task.desk, |on_progress| {
         let mender = &mut mender;
@@ -94,10 +93,19 @@ async fn mended(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> 
     })
     .await?;
     prove_something(&mending.after)?;
-    let Comparison { missing, extra, different, .. } = mending.before;
-    let repaired = mending.repaired();
-    let verdict = Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired };
+    let verdict = verdict(&mending.before, ranges, mending.repaired());
     Ok(VerifyResult { verdict, examples: examples(&mending) })
+}
+
+fn options(task: &Task<'_>) -> CompareOptions {
+    let ignore_field_order = task.spec().ignore_field_order;
+    CompareOptions { split: task.split_target(), ignore_field_order, ..CompareOptions::default() }
+}
+
+fn verdict(found: &Comparison, ranges: u64, repaired: u64) -> Verdict {
+    let &Comparison { missing, extra, different, reordered, expected, .. } = found;
+    let compared = Figures { documents: expected.documents, bytes: expected.bytes };
+    Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired, reordered, compared }
 }
 
 /// A side that changes while it is read proves nothing.
@@ -152,6 +160,7 @@ fn example(difference: &Difference, more: &str) -> SetAside {
     let reason = match difference.kind {
         DifferenceKind::Missing => "missing at the target",
         DifferenceKind::Extra => "only at the target",
+        DifferenceKind::Different if difference.reordered => "different at the target in the order of fields alone",
         DifferenceKind::Different => "different at the target",
     };
     SetAside { what: what.into(), reason: format!("{reason}{more}").into() }
@@ -161,13 +170,20 @@ async fn by_counts(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) 
     let split = task.split_target();
     let left = count(task.desk, expected.source.as_ref(), &expected.unit, &split).await?;
     let right = count(task.desk, found.source.as_ref(), &found.unit, &split).await?;
-    let (missing, extra) = (left.saturating_sub(right), right.saturating_sub(left));
-    let verdict = Verdict { mode: Verify::Counts, ranges, missing, extra, different: 0, repaired: 0 };
+    let missing = left.documents.saturating_sub(right.documents);
+    let extra = right.documents.saturating_sub(left.documents);
+    let compared = Figures { documents: left.documents, bytes: left.bytes };
+    let verdict = Verdict { mode: Verify::Counts, ranges, missing, extra, compared, ..Verdict::default() };
     Ok(VerifyResult { verdict, examples: Vec::new() })
 }
 
 /// Reads a unit and counts its documents.
-pub(super) async fn count(desk: &Desk, source: &dyn Source, unit: &Unit, split: &SplitTarget) -> Result<u64, Halt> {
+pub(super) async fn count(
+    desk: &Desk,
+    source: &dyn Source,
+    unit: &Unit,
+    split: &SplitTarget,
+) -> Result<Progress, Halt> {
     let mut counted = Progress::default();
     for chunk in source.split(unit, split).await? {
         let mut reader = source.read(unit, &chunk.range, None).await?;
@@ -180,5 +196,5 @@ pub(super) async fn count(desk: &Desk, source: &dyn Source, unit: &Unit, split: 
             }
         }
     }
-    Ok(counted.documents)
+    Ok(counted)
 }
