@@ -74,6 +74,6 @@ pub use file::FileSpool;
 pub use format::{BATCH_BYTES_MAX, BLOCK_BYTES, Compression, PART_BYTES_MAX};
 pub use name::{PartName, PartNameError};
 #[cfg(feature = "objects")]
-pub use object::ObjectSpool;
+pub use object::{BucketStore, ObjectSpool};
 pub use open::{Lookup, Opening, open};
 pub use port::{Block, Keep, Listed, Marker, PartReader, PartWriter, Spool, Swept};

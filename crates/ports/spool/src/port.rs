@@ -47,6 +47,10 @@ pub trait Spool: Send + Sync + fmt::Debug {
 
     /// How many bytes may still be written, where the store knows a limit.
     async fn free_space(&self) -> Result<Option<u64>, SpoolError>;
+
+    /// Whether there is room to go on dumping: asked again and again while there was none. A folder looks at its disk; a
+    /// bucket, which cannot say, is given something as large as a piece of a part, which is taken back.
+    async fn has_room(&self) -> Result<bool, SpoolError>;
 }
 
 /// A part being written. Dropping it unsealed discards it.
@@ -146,4 +150,6 @@ pub struct Swept {
     pub parts: u64,
     /// How much room they took.
     pub stored_bytes: u64,
+    /// Uploads that a crash left unfinished, and that were ended.
+    pub uploads: u64,
 }

@@ -2,15 +2,16 @@
 #![cfg(feature = "s3")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail as tests do")]
 
-use async_trait::async_trait;
+mod bucket;
+
+use bucket::{InBucket, job, noise, part, sealed};
 use bytes::Bytes;
-use capstan_ids::{SessionName, Token};
 use capstan_spool::conformance::{self, Subject};
 use capstan_spool::{
     Compression, Keep, Marker, ObjectSpool, Opening, PartFacts, PartName, Spool, SpoolError, SpoolFault, open,
 };
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,79 +19,24 @@ use tokio::net::TcpListener;
 
 const DOCUMENT: &[u8] = b"\x0c\0\0\0\x10a\0\x01\0\0\0\0";
 
-struct InStore {
-    spool: ObjectSpool,
-    store: Arc<InMemory>,
+async fn in_memory() -> InBucket {
+    InBucket::open(Arc::new(InMemory::new()), "test", "a/prefix").await
 }
 
-impl InStore {
-    async fn new() -> Self {
-        let store = Arc::new(InMemory::new());
-        let spool = ObjectSpool::open(store.clone(), "test", "a/prefix", Marker::new(7)).await.unwrap();
-        Self { spool, store }
-    }
-
-    async fn objects(&self) -> usize {
-        use futures::StreamExt;
-        self.store.list(None).count().await
-    }
-}
-
-#[async_trait]
-impl Subject for InStore {
-    fn spool(&self) -> &dyn Spool {
-        &self.spool
-    }
-
-    async fn stored(&self, part: &PartName) -> Vec<u8> {
-        self.store.get(&self.spool.path_of(part)).await.unwrap().bytes().await.unwrap().into()
-    }
-
-    async fn tamper(&self, part: &PartName, bytes: Option<&[u8]>) {
-        let path = self.spool.path_of(part);
-        match bytes {
-            Some(bytes) => drop(self.store.put(&path, bytes.to_vec().into()).await.unwrap()),
-            None => self.store.delete(&path).await.unwrap(),
-        }
-    }
-}
-
-fn job() -> SessionName {
-    SessionName::new("shop").unwrap()
-}
-
-fn part(token: u64, sequence: u32) -> PartName {
-    PartName::new(job(), "4fa3c1d2e5b60718", 7, 1, Token::from_wire(token), sequence).unwrap()
-}
-
-async fn sealed(spool: &ObjectSpool, name: PartName) -> PartFacts {
-    let mut writer = spool.begin_part(name).await.unwrap();
-    writer.write(Bytes::from_static(DOCUMENT), 1).await.unwrap();
-    writer.seal().await.unwrap()
-}
-
-/// A document of that many bytes which does not pack.
-fn noise(size: usize) -> Bytes {
-    let mut state = 7_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    let mut bytes: Vec<u8> = (0..size).map(|_| next()).collect();
-    bytes[..4].copy_from_slice(&(size as u32).to_le_bytes());
-    bytes.into()
+async fn small(spool: &ObjectSpool, name: PartName) -> PartFacts {
+    sealed(spool, name, &[Bytes::from_static(DOCUMENT)]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_keeps_every_promise_of_a_spool() {
-    conformance::check(&InStore::new().await).await;
+    conformance::check(&in_memory().await).await;
 }
 
 #[tokio::test]
 async fn an_uncompressed_object_cut_or_changed_at_any_byte_is_refused() {
-    let subject = InStore::new().await;
+    let subject = in_memory().await;
     let spool = subject.spool.clone().with_compression(Compression::None);
-    let facts = sealed(&spool, part(3, 0)).await;
+    let facts = small(&spool, part(3, 0)).await;
     let whole = subject.stored(&facts.name).await;
 
     for at in 0..whole.len() {
@@ -106,7 +52,7 @@ async fn an_uncompressed_object_cut_or_changed_at_any_byte_is_refused() {
 
 #[tokio::test]
 async fn a_part_larger_than_a_request_is_there_once_it_is_sealed_and_not_before() {
-    let subject = InStore::new().await;
+    let subject = in_memory().await;
     let mut writer = subject.spool.begin_part(part(3, 0)).await.unwrap();
     let mut dropped = subject.spool.begin_part(part(3, 1)).await.unwrap();
 
@@ -129,11 +75,11 @@ async fn a_part_larger_than_a_request_is_there_once_it_is_sealed_and_not_before(
 
 #[tokio::test]
 async fn a_put_that_finds_its_own_bytes_is_done_and_one_that_finds_others_is_refused() {
-    let elsewhere = InStore::new().await;
-    let expected = sealed(&elsewhere.spool, part(3, 0)).await;
+    let elsewhere = in_memory().await;
+    let expected = small(&elsewhere.spool, part(3, 0)).await;
     let bytes = elsewhere.stored(&expected.name).await;
     for (there, as_it_was) in [(bytes.clone(), true), (b"another's".to_vec(), false)] {
-        let subject = InStore::new().await;
+        let subject = in_memory().await;
         let mut writer = subject.spool.begin_part(part(3, 0)).await.unwrap();
         writer.write(Bytes::from_static(DOCUMENT), 1).await.unwrap();
 
@@ -162,8 +108,8 @@ async fn of_openers_at_once_one_decides_the_marker() {
 
 #[tokio::test]
 async fn a_bucket_that_was_emptied_is_away_and_its_parts_are_not_dumped_again() {
-    let subject = InStore::new().await;
-    let facts = sealed(&subject.spool, part(3, 0)).await;
+    let subject = in_memory().await;
+    let facts = small(&subject.spool, part(3, 0)).await;
     subject.store.delete(&subject.spool.path_of(&facts.name)).await.unwrap();
     subject.store.delete(&"a/prefix/capstan-spool.marker".into()).await.unwrap();
 
@@ -193,8 +139,8 @@ async fn a_strange_marker_is_refused_and_left_as_it_is() {
 
 #[tokio::test]
 async fn objects_of_others_are_left_alone() {
-    let subject = InStore::new().await;
-    sealed(&subject.spool, part(3, 0)).await;
+    let subject = in_memory().await;
+    small(&subject.spool, part(3, 0)).await;
     for name in ["a/prefix/shop/notes.txt", "a/prefix/shop/x.part", "a/prefix-2/shop/4fa3_1.g1.t1.s1.part", "b"] {
         subject.store.put(&name.into(), "theirs".into()).await.unwrap();
     }
@@ -202,7 +148,7 @@ async fn objects_of_others_are_left_alone() {
     let swept = subject.spool.remove_job(&job()).await.unwrap();
 
     assert_eq!(swept.parts, 1);
-    assert_eq!(subject.objects().await, 5, "theirs and the marker");
+    assert_eq!(subject.objects(None).await, 5, "theirs and the marker");
 }
 
 /// A server that answers every request alike, and counts them.

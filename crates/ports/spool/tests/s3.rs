@@ -2,19 +2,27 @@
 #![cfg(feature = "s3")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail as tests do")]
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use capstan_ids::{SessionName, Token};
-use capstan_spool::conformance::{self, Subject};
-use capstan_spool::{Compression, Keep, Marker, ObjectSpool, Opening, PartFacts, PartName, Spool, SpoolFault, open};
+mod bucket;
+#[path = "bucket/doorman.rs"]
+mod doorman;
+
+use bucket::{InBucket, job, noise, part, sealed};
+use capstan_ids::Token;
+use capstan_spool::{
+    BucketStore, Compression, Keep, Marker, ObjectSpool, Opening, Spool, SpoolFault, conformance, open,
+};
+use doorman::Doorman;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
 use object_store::aws::AmazonS3Builder;
-use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A bucket of a real server, and a prefix that is this test's own.
 struct Live {
-    store: Arc<dyn ObjectStore>,
+    store: Arc<dyn BucketStore>,
+    endpoint: String,
     /// The spool's URL in its parts: what stands before its options, and they.
     place: String,
     options: String,
@@ -43,6 +51,7 @@ fn live(test: &str) -> Option<Live> {
     let prefix = format!("{test}-{}", std::process::id());
     Some(Live {
         store: Arc::new(store),
+        endpoint: endpoint.to_owned(),
         place: format!("{bucket}/{prefix}"),
         options: format!("{options}&access_key_id=secret:test&secret_access_key=secret:test"),
         prefix,
@@ -52,6 +61,22 @@ fn live(test: &str) -> Option<Live> {
 impl Live {
     async fn spool(&self) -> ObjectSpool {
         ObjectSpool::open(Arc::clone(&self.store), &self.place, &self.prefix, Marker::new(7)).await.unwrap()
+    }
+
+    /// Uploads below our prefix that are neither completed nor ended, as the server lists them.
+    async fn uploads(&self) -> usize {
+        let (bucket, _) = self.place.trim_start_matches("s3://").split_once('/').unwrap();
+        let request = format!(
+            "GET /{bucket}?uploads&prefix={} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.prefix,
+            self.endpoint.trim_start_matches("http://")
+        );
+        let mut stream = TcpStream::connect(self.endpoint.trim_start_matches("http://")).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("ListMultipartUploadsResult"), "{answer}");
+        answer.matches("<UploadId>").count()
     }
 
     async fn open(&self, fresh: u128) -> Arc<dyn Spool> {
@@ -64,62 +89,10 @@ fn opening(fresh: u128) -> Opening<'static> {
     Opening { fresh, compression, reserve: 1 << 60, secret: &|name| Ok(name.to_owned()) }
 }
 
-struct InBucket {
-    spool: ObjectSpool,
-    store: Arc<dyn ObjectStore>,
-}
-
-#[async_trait]
-impl Subject for InBucket {
-    fn spool(&self) -> &dyn Spool {
-        &self.spool
-    }
-
-    async fn stored(&self, part: &PartName) -> Vec<u8> {
-        self.store.get(&self.spool.path_of(part)).await.unwrap().bytes().await.unwrap().into()
-    }
-
-    async fn tamper(&self, part: &PartName, bytes: Option<&[u8]>) {
-        let path = self.spool.path_of(part);
-        match bytes {
-            Some(bytes) => drop(self.store.put(&path, bytes.to_vec().into()).await.unwrap()),
-            None => self.store.delete(&path).await.unwrap(),
-        }
-    }
-}
-
-fn job() -> SessionName {
-    SessionName::new("shop").unwrap()
-}
-
-fn part(token: u64, sequence: u32) -> PartName {
-    PartName::new(job(), "4fa3c1d2e5b60718", 7, 1, Token::from_wire(token), sequence).unwrap()
-}
-
-/// A document of that many bytes which does not pack.
-fn noise(size: usize) -> Bytes {
-    let mut state = size as u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    let mut bytes: Vec<u8> = (0..size).map(|_| next()).collect();
-    bytes[..4].copy_from_slice(&(size as u32).to_le_bytes());
-    bytes.into()
-}
-
-async fn sealed(spool: &dyn Spool, name: PartName, documents: &[Bytes]) -> PartFacts {
-    let mut writer = spool.begin_part(name).await.unwrap();
-    for document in documents {
-        writer.write(document.clone(), 1).await.unwrap();
-    }
-    writer.seal().await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_bucket_keeps_every_promise_of_a_spool() {
     let Some(live) = live("a_real_bucket_keeps_every_promise_of_a_spool") else { return };
-    conformance::check(&InBucket { spool: live.spool().await, store: live.store }).await;
+    conformance::check(&InBucket::open(Arc::clone(&live.store), &live.place, &live.prefix).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,6 +160,86 @@ async fn a_part_of_several_pieces_is_an_object_once_it_is_sealed() {
     }
     assert!(reader.next().await.unwrap().is_none());
     assert_eq!(spool.list(&job()).await.unwrap().len(), 1);
+}
+
+/// What a store with a quota says once it is used up.
+const QUOTA: &str = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 41\r\n\r\n<Error><Code>QuotaExceeded</Code></Error>";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_has_room_again_once_it_takes_a_piece_again() {
+    let Some(live) = live("a_bucket_has_room_again_once_it_takes_a_piece_again") else { return };
+    let doorman = Doorman::before(live.endpoint.trim_start_matches("http://").to_owned()).await;
+    let options = live.options.replace(&live.endpoint, &format!("http://{}", doorman.address));
+    let spool = open(&format!("{}?{options}", live.place), opening(1)).await.unwrap();
+    assert!(spool.has_room().await.unwrap());
+
+    let mut writer = spool.begin_part(part(1, 0)).await.unwrap();
+    writer.write(noise(1 << 20), 1).await.unwrap();
+
+    doorman.answers(Some(QUOTA));
+    let refused = writer.seal().await.unwrap_err();
+    let while_full = [spool.has_room().await.unwrap(), spool.has_room().await.unwrap()];
+    doorman.answers(None);
+
+    assert_eq!(refused.fault(), SpoolFault::NoRoom, "{refused}");
+    assert_eq!(while_full, [false, false]);
+    assert!(spool.has_room().await.unwrap());
+    sealed(&*spool, part(1, 1), &[noise(1 << 20)]).await;
+    assert_eq!(live.uploads().await, 0, "what is offered is taken back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_a_crash_left_is_ended_by_a_sweep_and_that_of_a_live_lease_is_not() {
+    let Some(live) = live("an_upload_that_a_crash_left_is_ended_by_a_sweep_and_that_of_a_live_lease_is_not") else {
+        return;
+    };
+    let doorman = Doorman::before(live.endpoint.trim_start_matches("http://").to_owned()).await;
+    let options = live.options.replace(&live.endpoint, &format!("http://{}", doorman.address));
+    let crashing = open(&format!("{}?{options}", live.place), opening(1)).await.unwrap();
+    let spool = live.open(1).await;
+    let mut writers = Vec::new();
+    for token in [1, 2] {
+        let mut writer = crashing.begin_part(part(token, 0)).await.unwrap();
+        for _ in 0..30 {
+            writer.write(noise(1 << 20), 1).await.unwrap();
+        }
+        writers.push(writer);
+    }
+    // From here on nothing of them arrives: they can end nothing themselves.
+    doorman.answers(Some("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"));
+    for writer in writers {
+        writer.seal().await.unwrap_err();
+    }
+    assert_eq!(live.uploads().await, 2);
+
+    let keep = Keep { tokens: [Token::from_wire(2)].into(), ..Keep::default() };
+    let swept = spool.sweep(&job(), &keep).await.unwrap();
+    assert_eq!((swept.uploads, live.uploads().await), (1, 1));
+
+    let removed = spool.remove_job(&job()).await.unwrap();
+    assert_eq!((removed.uploads, live.uploads().await), (1, 0));
+    let bucket = InBucket::open(Arc::clone(&live.store), &live.place, &live.prefix).await;
+    assert_eq!(bucket.objects(Some(&live.prefix)).await, 1, "the marker alone is left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_of_an_upload_that_was_completed_goes_and_its_part_stays() {
+    let Some(live) = live("a_note_of_an_upload_that_was_completed_goes_and_its_part_stays") else { return };
+    let spool = live.spool().await;
+    let documents: Vec<_> = (0..20).map(|n| noise((1 << 20) + n)).collect();
+    let facts = sealed(&spool, part(1, 0), &documents).await;
+    let note = spool.path_of(&facts.name).as_ref().replace(".part", ".upload").into();
+    live.store.put(&note, "an-id-that-is-over".into()).await.unwrap();
+
+    let keep = Keep { parts: [part(9, 9)].into(), ..Keep::default() };
+    let kept = Keep { parts: [facts.name.clone()].into(), ..Keep::default() };
+    let swept = spool.sweep(&job(), &kept).await.unwrap();
+    spool.prove(&facts).await.unwrap();
+    assert_eq!((swept.uploads, swept.parts), (0, 0));
+
+    let swept = spool.sweep(&job(), &keep).await.unwrap();
+    assert_eq!((swept.uploads, swept.parts), (0, 1));
+    assert!(live.store.head(&note).await.is_err(), "the note is gone");
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ pub async fn the_marker_stays(spool: &dyn Spool) {
     assert_eq!(marker.to_string().parse::<crate::port::Marker>().expect("a marker reads back"), marker);
     assert_eq!(spool.marker(), marker);
     spool.free_space().await.expect("free space is told, or that there is no limit");
+    assert!(spool.has_room().await.expect("it is told whether there is room"), "the suite runs where there is room");
 }
 
 async fn names(spool: &dyn Spool, name: &str) -> Vec<PartName> {

@@ -167,6 +167,15 @@ impl Spool for FileSpool {
         let room = self.room.clone();
         self.on_folder("measure free space", move |folder| room.left(&folder.root).map(Some)).await
     }
+
+    async fn has_room(&self) -> Result<bool, SpoolError> {
+        let room = self.room.clone();
+        self.on_folder("measure free space", move |folder| match room.check(&folder.root) {
+            Err(SpoolError::Full { .. }) => Ok(false),
+            checked => checked.map(|()| true),
+        })
+        .await
+    }
 }
 
 impl Folder {

@@ -1,9 +1,10 @@
 //! From a URL to a store that can be talked to.
 
+use super::store::BucketStore;
 use crate::error::SpoolError;
 use crate::open::Lookup;
 use crate::url::SpoolUrl;
-use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn retries() -> RetryConfig {
 }
 
 /// A client of the store at the URL. Nothing is asked of the store yet.
-pub(crate) fn connect(url: &SpoolUrl, secret: &Lookup<'_>) -> Result<Arc<dyn ObjectStore>, SpoolError> {
+pub(crate) fn connect(url: &SpoolUrl, secret: &Lookup<'_>) -> Result<Arc<dyn BucketStore>, SpoolError> {
     // Where something else was installed before, that serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match url.scheme.as_str() {
@@ -44,7 +45,7 @@ pub(crate) fn connect(url: &SpoolUrl, secret: &Lookup<'_>) -> Result<Arc<dyn Obj
 }
 
 #[cfg(feature = "s3")]
-fn s3(url: &SpoolUrl, secret: &Lookup<'_>) -> Result<Arc<dyn ObjectStore>, SpoolError> {
+fn s3(url: &SpoolUrl, secret: &Lookup<'_>) -> Result<Arc<dyn BucketStore>, SpoolError> {
     use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key};
 
     url.allow(&["region", "endpoint", "allow_http", "access_key_id", "secret_access_key", "token"])?;
@@ -94,7 +95,7 @@ fn look_up(url: &SpoolUrl, name: &str, secret: &Lookup<'_>) -> Result<String, Sp
 }
 
 #[cfg(feature = "gs")]
-fn gs(url: &SpoolUrl) -> Result<Arc<dyn ObjectStore>, SpoolError> {
+fn gs(url: &SpoolUrl) -> Result<Arc<dyn BucketStore>, SpoolError> {
     use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey as Key};
 
     url.allow(&[])?;
@@ -106,7 +107,7 @@ fn gs(url: &SpoolUrl) -> Result<Arc<dyn ObjectStore>, SpoolError> {
 }
 
 #[cfg(feature = "az")]
-fn az(url: &SpoolUrl) -> Result<Arc<dyn ObjectStore>, SpoolError> {
+fn az(url: &SpoolUrl) -> Result<Arc<dyn BucketStore>, SpoolError> {
     use object_store::azure::{AzureConfigKey as Key, MicrosoftAzureBuilder};
 
     url.allow(&["account"])?;
@@ -121,10 +122,10 @@ fn az(url: &SpoolUrl) -> Result<Arc<dyn ObjectStore>, SpoolError> {
 }
 
 #[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
-fn built<S: ObjectStore>(
+fn built<S: BucketStore>(
     url: &SpoolUrl,
     store: Result<S, object_store::Error>,
-) -> Result<Arc<dyn ObjectStore>, SpoolError> {
+) -> Result<Arc<dyn BucketStore>, SpoolError> {
     match store {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(url.refused(super::fault::said(&error))),

@@ -3,6 +3,7 @@
 //! ```text
 //! PREFIX/capstan-spool.marker                        who this spool is
 //! PREFIX/JOB/4fa3c1d2e5b60718_7.g1.t42.s0.part       a sealed part, one object
+//! PREFIX/JOB/4fa3c1d2e5b60718_7.g1.t42.s0.upload     the id of the upload that becomes it, while it is on its way
 //! ```
 //!
 //! An object is there as a whole or not at all, so a part has one name only. Nothing is ever renamed, appended to or
@@ -12,6 +13,9 @@ mod connect;
 mod fault;
 mod marker;
 mod read;
+mod room;
+mod store;
+mod upload;
 mod write;
 
 use crate::ahead::ReadingAhead;
@@ -27,6 +31,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+pub use store::BucketStore;
 
 pub(crate) use connect::connect;
 
@@ -44,7 +49,7 @@ pub struct ObjectSpool {
 /// The bucket and who it was when it was opened.
 #[derive(Debug)]
 struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    store: Arc<dyn BucketStore>,
     prefix: Path,
     place: String,
     marker: Marker,
@@ -55,7 +60,7 @@ impl ObjectSpool {
     /// Opens the spool below `prefix` in a bucket that is there. `fresh` becomes its marker if it has none yet; `place`
     /// is what it is called in errors.
     pub async fn open(
-        store: Arc<dyn ObjectStore>,
+        store: Arc<dyn BucketStore>,
         place: impl Into<String>,
         prefix: &str,
         fresh: Marker,
@@ -133,6 +138,10 @@ impl Spool for ObjectSpool {
     async fn free_space(&self) -> Result<Option<u64>, SpoolError> {
         Ok(None)
     }
+
+    async fn has_room(&self) -> Result<bool, SpoolError> {
+        self.bucket.has_room().await
+    }
 }
 
 impl Bucket {
@@ -150,6 +159,11 @@ impl Bucket {
         let mut objects = self.objects(job).try_ready_chunks(DELETES_AT_ONCE);
         let mut swept = Swept::default();
         while let Some(page) = objects.try_next().await.map_err(|chunk| self.failed(LIST, &chunk.1))? {
+            for object in &page {
+                if upload::of(job, object).is_some_and(|name| wanted(&name)) {
+                    swept.uploads += u64::from(self.end_upload(object).await?);
+                }
+            }
             let ours = page.into_iter().filter(|object| part_of(job, object).is_some_and(|name| wanted(&name)));
             self.delete_all(ours.collect(), &mut swept).await?;
         }

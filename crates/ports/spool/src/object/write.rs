@@ -2,10 +2,10 @@
 //!
 //! A part of at most [`PIECE_BYTES`] is one put, which fails if the name is taken. A larger one is uploaded in pieces of
 //! that size, one at a time, and is an object only once the upload was completed; an upload that is not completed is
-//! given up, and one that a crash left is nothing that a listing shows.
+//! given up, and one that a crash left is ended by whoever sweeps the job.
 
-use super::Bucket;
 use super::fault::{LOOK, WRITE, fault};
+use super::{Bucket, upload};
 use crate::blocking::stopped;
 use crate::encode::Encoder;
 use crate::error::SpoolError;
@@ -15,7 +15,7 @@ use crate::gather::{GatheringWriter, Order};
 use crate::name::PartName;
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error as StoreError, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode};
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,16 +145,17 @@ impl Upload<'_> {
             Some(Piece::Last(whole)) => return self.put(whole).await,
             Some(Piece::More(first)) => first,
         };
-        let begun = self.bucket.store.put_multipart(&self.path()).await;
-        let mut upload = begun.map_err(|error| self.failed(&error))?;
-        let ended = match self.send(&mut *upload, first, &mut pieces).await {
-            Ok(Some(bytes)) => self.complete(&mut *upload, bytes).await,
+        let mut upload = upload::Pieces::begin(self.bucket, self.name).await?;
+        let ended = match self.send(&mut upload, first, &mut pieces).await {
+            Ok(Some(bytes)) => self.complete(&upload, bytes).await,
             Ok(None) => Err(None),
             Err(error) => Err(Some(error)),
         };
-        let Err(reason) = ended else { return Ok(()) };
-        // What cannot be given up now, the bucket's own rule for unfinished uploads removes.
-        let _ = upload.abort().await;
+        let Err(reason) = ended else {
+            upload.forget().await;
+            return Ok(());
+        };
+        upload.give_up().await;
         reason.map_or(Ok(()), Err)
     }
 
@@ -179,14 +180,14 @@ impl Upload<'_> {
     /// Sends the pieces and tells their size; `None` where the last one did not come.
     async fn send(
         &self,
-        upload: &mut dyn MultipartUpload,
+        upload: &mut upload::Pieces<'_>,
         first: Bytes,
         pieces: &mut mpsc::Receiver<Piece>,
     ) -> Result<Option<u64>, SpoolError> {
         let (mut piece, mut last, mut bytes) = (first, false, 0);
         loop {
             bytes += piece.len() as u64;
-            upload.put_part(piece.into()).await.map_err(|error| self.failed(&error))?;
+            upload.send(piece).await?;
             if last {
                 return Ok(Some(bytes));
             }
@@ -199,7 +200,7 @@ impl Upload<'_> {
     }
 
     /// Makes the pieces an object.
-    async fn complete(&self, upload: &mut dyn MultipartUpload, bytes: u64) -> Result<(), Option<SpoolError>> {
+    async fn complete(&self, upload: &upload::Pieces<'_>, bytes: u64) -> Result<(), Option<SpoolError>> {
         // A store does not refuse to complete an upload over an object, so somebody looks before.
         if self.bucket.size_of(self.name).await.map_err(Some)?.is_some() {
             return Err(Some(self.exists()));
