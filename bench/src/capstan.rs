@@ -1,5 +1,6 @@
 //! Capstan itself: a server of its own, and its own load generator as a client process.
 
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use crate::row::Row;
 
 /// How long the server may take until it listens, or until it has stopped.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the generator may take beyond what it measures, for each case that it may have.
 const GENERATOR_PATIENCE: Duration = Duration::from_secs(60);
 const CASES_MAX: u64 = 10;
@@ -21,37 +22,49 @@ const CASES_MAX: u64 = 10;
 pub struct Capstan {
     program: std::path::PathBuf,
     server: Child,
-    address: String,
+    /// Where it serves HTTP, and where gRPC: `HOST:PORT`.
+    pub http: String,
+    pub grpc: String,
     pub version: String,
 }
 
 impl Capstan {
-    pub async fn start(program: &Path, folder: &Path) -> Result<Self> {
+    /// With its data in `folder`, on a journal of its own or on the one that is named.
+    pub async fn start(program: &Path, folder: &Path, journal: Option<&str>) -> Result<Self> {
         let version = Command::new(program).arg("--version").stdin(Stdio::null()).output().await;
         let version = version.with_context(|| format!("start {}", program.display()))?;
         let mut command = Command::new(program);
         command.arg("server").arg("--data-dir").arg(folder.join("data"));
         command.args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(journal.iter().flat_map(|url| ["--journal", url]));
+        // At its default level, into a file: what it says costs it what it costs anybody.
+        let log = folder.join("server.log");
+        let log = File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut server = command.spawn().with_context(|| format!("start {}", program.display()))?;
         let mut lines = BufReader::new(server.stdout.take().expect("its output is piped")).lines();
         let listening = async {
             while let Some(line) = lines.next_line().await? {
-                if let Some(address) = http_address(&line) {
-                    return Ok(address);
+                if let Some(addresses) = address(&line, "http=").zip(address(&line, "grpc=")) {
+                    return Ok(addresses);
                 }
             }
-            bail!("the server ended before it listened")
+            bail!("the server ended before it listened: {}", last_lines(folder))
         };
-        let address = timeout(PATIENCE, listening).await.context("the server did not listen in time")??;
+        let (http, grpc) = timeout(PATIENCE, listening).await.context("the server did not listen in time")??;
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        Ok(Self { program: program.to_owned(), server, address, version })
+        Ok(Self { program: program.to_owned(), server, http, grpc, version })
+    }
+
+    /// The number of its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.id()
     }
 
     /// Has the generator measure every case that it has, and returns its rows.
     pub async fn measure(&self, clients: usize, seconds: u64, transport: &str) -> Result<Vec<Row>> {
         let mut command = Command::new(&self.program);
-        command.args(["bench", "work", "--output", "json", "--server", &format!("http://{}", self.address)]);
+        command.args(["bench", "work", "--output", "json", "--server", &format!("http://{}", self.http)]);
         command.args(["--clients", &clients.to_string(), "--seconds", &seconds.to_string(), "--transport", transport]);
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
         let patience = GENERATOR_PATIENCE + Duration::from_secs(seconds * CASES_MAX);
@@ -62,7 +75,7 @@ impl Capstan {
         rows(&String::from_utf8_lossy(&output.stdout))
     }
 
-    /// Stops the server; what it holds is thrown away with its folder.
+    /// Kills the server; what it holds stays in its folder.
     pub async fn stop(mut self) -> Result<()> {
         self.server.start_kill().context("stop the server")?;
         timeout(PATIENCE, self.server.wait()).await.context("the server did not end in time")??;
@@ -71,8 +84,15 @@ impl Capstan {
 }
 
 /// `listening http=127.0.0.1:8000 grpc=127.0.0.1:50050`
-fn http_address(line: &str) -> Option<String> {
-    line.strip_prefix("listening ")?.split(' ').find_map(|part| part.strip_prefix("http=")).map(str::to_owned)
+fn address(line: &str, protocol: &str) -> Option<String> {
+    line.strip_prefix("listening ")?.split(' ').find_map(|part| part.strip_prefix(protocol)).map(str::to_owned)
+}
+
+/// The end of what a server said.
+fn last_lines(folder: &Path) -> String {
+    let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+    let lines = log.lines().collect::<Vec<_>>();
+    lines[lines.len().saturating_sub(5)..].join(" | ")
 }
 
 fn rows(output: &str) -> Result<Vec<Row>> {
@@ -90,12 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_read_from_the_line_that_says_it_listens() {
-        assert_eq!(
-            http_address("listening http=127.0.0.1:8000 grpc=127.0.0.1:50050").as_deref(),
-            Some("127.0.0.1:8000")
-        );
-        assert_eq!(http_address("starting"), None);
+    fn addresses_are_read_from_the_line_that_says_it_listens() {
+        let line = "listening http=127.0.0.1:8000 grpc=127.0.0.1:50050";
+        assert_eq!(address(line, "http=").as_deref(), Some("127.0.0.1:8000"));
+        assert_eq!(address(line, "grpc=").as_deref(), Some("127.0.0.1:50050"));
+        assert_eq!(address("starting", "http="), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ const FAILURES_IN_A_ROW_MAX: u32 = 10;
 
 /// One client of a system under test.
 pub trait Client: Send + 'static {
-    /// Does one closed-loop step and returns how many items it moved.
+    /// Does one closed-loop step and returns how many items it moved; 0 where nothing is left to do.
     fn step(&mut self) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -64,6 +64,22 @@ pub async fn run<C: Client>(clients: Vec<C>, warm_up: Duration, window: Duration
     Ok(total)
 }
 
+/// Runs all clients at once until each has answered 0, which says that there is nothing left to do, or has failed too
+/// often. Everything counts, and the window is the time that it took.
+pub async fn run_through<C: Client>(clients: Vec<C>, most: Duration) -> Result<Measured> {
+    let begin = Instant::now();
+    let mut tasks = JoinSet::new();
+    for client in clients {
+        tasks.spawn(drive(client, begin, most));
+    }
+    let mut total = Measured::new(most)?;
+    while let Some(outcome) = tasks.join_next().await {
+        total.add(outcome.context("a client panicked")??)?;
+    }
+    total.window = begin.elapsed().min(most);
+    Ok(total)
+}
+
 /// A step counts where it ends inside the window, so that each second of it has whole work in it.
 async fn drive<C: Client>(mut client: C, begin: Instant, window: Duration) -> Result<Measured> {
     let mut measured = Measured::new(window)?;
@@ -74,6 +90,7 @@ async fn drive<C: Client>(mut client: C, begin: Instant, window: Duration) -> Re
         let outcome = client.step().await;
         let ended = Instant::now();
         match outcome {
+            Ok(0) => break,
             Ok(items) => {
                 failures = 0;
                 if ended > begin && ended <= end {
@@ -124,6 +141,23 @@ mod tests {
         assert!(measured.items > 0);
         assert_eq!(measured.items, measured.latency_us.len() * 2);
         assert_eq!(measured.errors, 0);
+    }
+
+    struct Ending(u64);
+
+    impl Client for Ending {
+        async fn step(&mut self) -> Result<u64> {
+            self.0 = self.0.saturating_sub(1);
+            Ok(self.0.min(1))
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_that_have_nothing_left_to_do_end_the_run() {
+        let measured = run_through(vec![Ending(3), Ending(5)], Duration::from_secs(60)).await.unwrap();
+
+        assert_eq!((measured.items, measured.errors), (6, 0));
+        assert!(measured.window < Duration::from_secs(60));
     }
 
     #[tokio::test]

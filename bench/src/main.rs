@@ -4,7 +4,7 @@
 //! turn in every cell, so that a machine that slows down slows all of them. A probe of the disk frames each round: where
 //! it moves, the machine moved. Nothing is printed that was not measured in this run.
 //!
-//! `cargo xtask bench work` and `cargo xtask bench migrate` start the servers and call this.
+//! `cargo xtask bench work`, `bench registry` and `bench migrate` start the servers and call this.
 
 mod capstan;
 mod closed_loop;
@@ -15,6 +15,7 @@ mod options;
 mod page;
 mod peers;
 mod probe;
+mod registry;
 mod rounds;
 mod row;
 mod table;
@@ -30,6 +31,7 @@ use options::{Cli, Command, Options, Output};
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Work(options) => work(&options).await,
+        Command::Registry(options) => registry::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Copy(copy) => migrate::plain_loop::run(&copy).await.map(|()| ExitCode::SUCCESS),
     };

@@ -19,6 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Work items: enqueue, acquire and complete, batches, bulk
     Work(Options),
+    /// Pipelines: registrations, reports, reads, floods of heartbeats, and a replay
+    Registry(crate::registry::Options),
     /// One collection from one MongoDB server to another, in each way there is
     Migrate(crate::migrate::Options),
     /// The way that `migrate` measures others against: a plain loop on the driver

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::options::Options;
 use crate::rounds::Outcome;
-use crate::row::PAYLOAD_BYTES;
+use crate::row::{PAYLOAD_BYTES, Row};
 use crate::table::{DISK, blocks, grouped};
 
 /// Writes the section that a benchmark has on a page, between its markers, and nothing else of the page.
@@ -64,11 +64,23 @@ fn write(text: &mut String, options: &Options, outcome: &Outcome) -> std::fmt::R
     for (system, how) in &outcome.systems {
         writeln!(text, "| {system} | {how} |")?;
     }
+    write_rows(text, &outcome.rows)?;
+    if !outcome.failures.is_empty() {
+        writeln!(text, "\nNot measured:\n")?;
+        for failure in &outcome.failures {
+            writeln!(text, "- {failure}")?;
+        }
+    }
+    writeln!(text)
+}
+
+/// The table of rates, block by block.
+pub fn write_rows(text: &mut String, rows: &[Row]) -> std::fmt::Result {
     writeln!(
         text,
         "\n| case | in flight | clients | system | by | per second (lowest to highest) | p50 ms | p99 ms | ratio to the best peer | errors |\n|---|---:|---:|---|---|---:|---:|---:|---:|---:|"
     )?;
-    for block in blocks(&outcome.rows) {
+    for block in blocks(rows) {
         for row in &block.rows {
             let ratio = block.ratio(row).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
             let (rate, low, high) = (grouped(row.per_second), grouped(row.per_second_min), grouped(row.per_second_max));
@@ -79,13 +91,7 @@ fn write(text: &mut String, options: &Options, outcome: &Outcome) -> std::fmt::R
             )?;
         }
     }
-    if !outcome.failures.is_empty() {
-        writeln!(text, "\nNot measured:\n")?;
-        for failure in &outcome.failures {
-            writeln!(text, "- {failure}")?;
-        }
-    }
-    writeln!(text)
+    Ok(())
 }
 
 #[cfg(test)]

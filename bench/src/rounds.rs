@@ -34,7 +34,7 @@ pub async fn run(options: &Options) -> Result<Outcome> {
         systems.push((format!("{} {}", peer.name(), peer.version().await?), peer.described().to_owned()));
     }
     let capstan = match &options.capstan {
-        Some(program) => match Capstan::start(program, &options.data_dir).await {
+        Some(program) => match Capstan::start(program, &options.data_dir, None).await {
             Ok(capstan) => Some(capstan),
             Err(error) => {
                 run.failures.push(format!("capstan: {error:#}"));

@@ -51,7 +51,7 @@ pub struct Row {
     pub clients: usize,
     /// Requests outstanding over all clients.
     pub in_flight: usize,
-    /// `before_ack` or `later`.
+    /// `before_ack` or `later`; `read` where there is nothing to flush.
     pub durability: String,
     pub per_second: f64,
     pub p50_ms: f64,

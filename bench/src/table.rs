@@ -15,9 +15,9 @@ pub struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// How a row's rate compares with the best of the peers that flush before they acknowledge.
+    /// How a row's rate compares with the best of the peers that leave no flush for later.
     pub fn ratio(&self, row: &Row) -> Option<f64> {
-        let peers = self.rows.iter().filter(|row| row.system != CAPSTAN && row.durability == "before_ack");
+        let peers = self.rows.iter().filter(|row| row.system != CAPSTAN && row.durability != "later");
         let best = peers.map(|row| row.per_second).fold(0.0, f64::max);
         (best > 0.0).then(|| row.per_second / best)
     }

@@ -76,7 +76,8 @@ fn spawn(commands: Vec<Command>) -> Result<Vec<Child>> {
     Ok(children)
 }
 
-fn peak_mib(pid: u32) -> f64 {
+/// Peak resident memory of a process so far; 0 where there is none.
+pub fn peak_mib(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|text| text.trim().split(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0

@@ -7,7 +7,7 @@
 //! `cargo xtask bench migrate` starts the servers and calls this.
 
 mod data;
-mod metered;
+pub mod metered;
 mod options;
 mod page;
 pub mod plain_loop;

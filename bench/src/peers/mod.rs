@@ -3,8 +3,8 @@
 //! All acknowledge only what is on their disk. What is measured of each is written at the top of its file.
 
 mod beanstalkd;
-mod postgres;
-mod redis;
+pub mod postgres;
+pub mod redis;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -76,7 +76,11 @@ impl Peer {
         }
     }
 
-    fn transport(self) -> &'static str {
+    pub fn address(self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn transport(self) -> &'static str {
         match self.kind {
             Kind::Redis => "resp",
             Kind::Postgres => "pgbench",

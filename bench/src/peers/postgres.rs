@@ -82,37 +82,55 @@ pub async fn measure(address: SocketAddr, cell: &Cell<'_>) -> Result<Measured> {
         // The planner should know the table it has, and not the empty one it saw last.
         psql(address, "VACUUM ANALYZE jobs").await?;
     }
-    let (script, items) = match cell.case {
-        Case::Enqueue => (ENQUEUE.to_owned(), 1),
-        Case::Bulk => (BULK_INSERT.to_owned(), BULK),
-        Case::AcquireComplete => (ACQUIRE_COMPLETE.to_owned(), 1),
-        Case::Batch50 => (batch(), BATCH),
+    let (text, items, define) = match cell.case {
+        Case::Enqueue => (ENQUEUE.to_owned(), 1, Some(format!("payload={}", payload()))),
+        Case::Bulk => (BULK_INSERT.to_owned(), BULK, Some(format!("payloads={{{}}}", vec![payload(); BULK].join(",")))),
+        Case::AcquireComplete => (ACQUIRE_COMPLETE.to_owned(), 1, None),
+        Case::Batch50 => (batch(), BATCH, None),
     };
-    let file = cell.scratch.join("script.sql");
-    fs::write(&file, script).with_context(|| format!("write {}", file.display()))?;
-    pgbench(address, cell, cell.warm_up, &file, None).await?;
-    let log = cell.scratch.join("latency");
-    let report = pgbench(address, cell, cell.window, &file, Some(&log)).await?;
-    let measured = read_report(&report, items as u64, cell.window);
-    collect_latencies(measured?, cell.scratch)
+    let script = Script { text, items: items as u64, define, clients: cell.clients, scratch: cell.scratch };
+    script.measure(address, cell.warm_up, cell.window).await
+}
+
+/// What each of so many clients does again and again.
+pub struct Script<'a> {
+    pub text: String,
+    /// What one run of it moves.
+    pub items: u64,
+    /// A variable of it, as NAME=VALUE.
+    pub define: Option<String>,
+    pub clients: usize,
+    /// A folder for what pgbench reads and writes.
+    pub scratch: &'a Path,
+}
+
+impl Script<'_> {
+    pub async fn measure(&self, address: SocketAddr, warm_up: Duration, window: Duration) -> Result<Measured> {
+        let file = self.scratch.join("script.sql");
+        fs::write(&file, &self.text).with_context(|| format!("write {}", file.display()))?;
+        if !warm_up.is_zero() {
+            pgbench(address, self, warm_up, &file, None).await?;
+        }
+        let log = self.scratch.join("latency");
+        let report = pgbench(address, self, window, &file, Some(&log)).await?;
+        let measured = read_report(&report, self.items, window);
+        collect_latencies(measured?, self.scratch)
+    }
 }
 
 async fn pgbench(
     address: SocketAddr,
-    cell: &Cell<'_>,
+    script: &Script<'_>,
     time: Duration,
-    script: &Path,
+    file: &Path,
     log: Option<&Path>,
 ) -> Result<String> {
+    let threads = script.clients.min(THREADS_MAX).to_string();
     let mut command = Command::new("pgbench");
     command.args(["-h", &address.ip().to_string(), "-p", &address.port().to_string(), "-U", "postgres", "-n"]);
-    command.args(["-M", "prepared", "-c", &cell.clients.to_string(), "-j", &cell.clients.min(THREADS_MAX).to_string()]);
-    command.args(["-T", &time.as_secs().max(1).to_string(), "-f"]).arg(script);
-    match cell.case {
-        Case::Enqueue => drop(command.args(["-D", &format!("payload={}", payload())])),
-        Case::Bulk => drop(command.args(["-D", &format!("payloads={{{}}}", vec![payload(); BULK].join(","))])),
-        Case::AcquireComplete | Case::Batch50 => {}
-    }
+    command.args(["-M", "prepared", "-c", &script.clients.to_string(), "-j", &threads]);
+    command.args(["-T", &time.as_secs().max(1).to_string(), "-f"]).arg(file);
+    command.args(script.define.iter().flat_map(|define| ["-D", define]));
     if let Some(log) = log {
         command.args(["-l", "--sampling-rate", SAMPLED, "--log-prefix"]).arg(log);
     }
@@ -153,7 +171,7 @@ fn collect_latencies(mut measured: Measured, scratch: &Path) -> Result<Measured>
     Ok(measured)
 }
 
-async fn psql(address: SocketAddr, statements: &str) -> Result<String> {
+pub async fn psql(address: SocketAddr, statements: &str) -> Result<String> {
     let mut command = Command::new("psql");
     command.args(["-h", &address.ip().to_string(), "-p", &address.port().to_string(), "-U", "postgres"]);
     command.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", statements, "postgres"]);

@@ -127,12 +127,12 @@ fn entry_ids(reply: &Reply) -> Vec<&str> {
     entries.map_or(&[][..], Reply::parts).iter().filter_map(|entry| entry.parts().first()?.text()).collect()
 }
 
-async fn call(connection: &mut Connection, words: &[&str]) -> Result<Reply> {
+pub async fn call(connection: &mut Connection, words: &[&str]) -> Result<Reply> {
     connection.send(&request(words)).await?;
     connection.receive(reply).await?.or_error()
 }
 
-fn request(words: &[&str]) -> Vec<u8> {
+pub fn request(words: &[&str]) -> Vec<u8> {
     let mut text = format!("*{}\r\n", words.len());
     for word in words {
         text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
@@ -141,7 +141,7 @@ fn request(words: &[&str]) -> Vec<u8> {
 }
 
 #[derive(Debug, PartialEq)]
-enum Reply {
+pub enum Reply {
     Text(String),
     Number(i64),
     Nil,
@@ -151,7 +151,7 @@ enum Reply {
 
 impl Reply {
     /// What a list holds; nothing for anything else.
-    fn parts(&self) -> &[Self] {
+    pub fn parts(&self) -> &[Self] {
         if let Self::List(parts) = self { parts } else { &[] }
     }
 
@@ -159,7 +159,7 @@ impl Reply {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    fn or_error(self) -> Result<Self> {
+    pub fn or_error(self) -> Result<Self> {
         match self {
             Self::Error(error) => bail!("redis answered {error}"),
             reply => Ok(reply),
@@ -168,7 +168,7 @@ impl Reply {
 }
 
 /// Parses one whole reply at the front of the bytes.
-fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>> {
+pub fn reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>> {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else { return Ok(None) };
     let line = std::str::from_utf8(&bytes[1..end])?;
     let after = end + 2;

@@ -1,6 +1,7 @@
 //! Benchmarks: builds what is measured, starts what it is measured with, and has `capstan-bench` measure.
 
 mod migrate;
+mod registry;
 mod work;
 
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ const PAGE: &str = "docs/benchmarks.md";
 pub enum Action {
     /// Enqueue, then acquire and complete: each system in turn, cell by cell, with its leanest client
     Work(work::Work),
+    /// Pipelines: registrations, reports and reads beside rows in Redis and PostgreSQL, floods of heartbeats, a replay
+    Registry(registry::Registry),
     /// One collection between MongoDB servers: Capstan, mongodump | mongorestore, and a plain loop, in turn
     Migrate(migrate::Migrate),
 }
@@ -28,6 +31,7 @@ pub enum Action {
 pub fn run(workspace: &Workspace, action: &Action) -> Result<()> {
     match action {
         Action::Work(work) => work::run(workspace, work),
+        Action::Registry(registry) => registry::run(workspace, registry),
         Action::Migrate(migrate) => migrate::run(workspace, migrate),
     }
 }
