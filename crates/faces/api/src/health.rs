@@ -108,8 +108,7 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
     }
     metrics.write(&mut text);
     let mut response = Response::new(Body::from(text));
-    let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, form);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::TEXT_FORM));
     response
 }
 

@@ -18,6 +18,12 @@ const BUCKETS: [u64; 15] = [
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 15_000_000,
     61_000_000,
 ];
+/// How all of this is written.
+pub const TEXT_FORM: &str = "text/plain; version=0.0.4; charset=utf-8";
+const LEADER: &str = "capstan_coordinator_leader";
+const LEADER_HELP: &str = "1 while this server leads.";
+const EPOCH: &str = "capstan_coordinator_epoch";
+const EPOCH_HELP: &str = "The number of the leadership.";
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -153,8 +159,8 @@ pub fn write_status(text: &mut String, status: &Status) {
     line(text, format_args!("capstan_journal_flush_seconds_total {}", read(&status.flush_micros) as f64 / 1e6));
     let leads = u64::from(status.role() == Role::Leader);
     let gauges = [
-        ("capstan_coordinator_leader", "1 while this server leads.", leads),
-        ("capstan_coordinator_epoch", "The number of the leadership.", status.epoch().get()),
+        (LEADER, LEADER_HELP, leads),
+        (EPOCH, EPOCH_HELP, status.epoch().get()),
         ("capstan_coordinator_waiting_acquirers", "Acquirers that wait for work now.", read(&status.waiting)),
         ("capstan_journal_durable_position", "Everything up to here is durable.", status.durable().get()),
     ];
@@ -206,6 +212,19 @@ pub fn write_registry(text: &mut String, system: &SystemView) {
         ("coordinator_memory_mb_max", "Memory that may be claimed, in MB.", room.limits.memory_mb as f64),
         ("coordinator_reservations", "Reservations that are held.", system.reservations as f64),
         ("coordinator_reservations_waiting", "Reservations that wait for room.", room.waiting as f64),
+    ];
+    for (name, help, value) in gauges {
+        describe(text, name, "gauge", help);
+        line(text, format_args!("{name} {value}"));
+    }
+}
+
+/// What a server tells that follows another. That it does not lead is told by the same name as that one does.
+pub fn write_standby(text: &mut String, epoch: u64, ready: bool) {
+    let gauges = [
+        (LEADER, LEADER_HELP, 0),
+        (EPOCH, EPOCH_HELP, epoch),
+        ("capstan_standby_ready", "1 where a standby knows who leads and could lead itself.", u64::from(ready)),
     ];
     for (name, help, value) in gauges {
         describe(text, name, "gauge", help);

@@ -4,6 +4,7 @@
 //! repeated once any of it may have reached the leader: whoever asked is told that the outcome is unknown.
 
 use crate::codes;
+use crate::metrics;
 use crate::problem::Problem;
 use axum::Router;
 use axum::body::Body;
@@ -81,6 +82,7 @@ pub fn standby(standby: Standby) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/system/version", get(version))
+        .route("/metrics", get(figures))
         .fallback(pass_on)
         .with_state(standby)
 }
@@ -109,6 +111,14 @@ async fn ready(State(standby): State<Standby>) -> (StatusCode, axum::Json<serde_
         body["reasons"] = reasons.into();
     }
     (code, axum::Json(body))
+}
+
+/// Its own figures: passed on, those of the leader would be counted once for each server.
+async fn figures(State(standby): State<Standby>) -> impl IntoResponse {
+    let mut text = String::new();
+    metrics::write_build(&mut text, &standby.version);
+    metrics::write_standby(&mut text, standby.epoch, standby.leader.is_some() && standby.trouble.is_none());
+    ([(header::CONTENT_TYPE, metrics::TEXT_FORM)], text)
 }
 
 /// Sends a request on to the leader, and its answer back.

@@ -1,11 +1,13 @@
 //! What is counted of jobs: pools in use and idle, how far each collection is, what went wrong.
 //!
-//! Labels are bounded: of the jobs that have not ended so many, and of their collections so many; the rest is summed.
+//! Labels are bounded: of the jobs that have not ended so many, and of their collections so many; the rest is summed. A
+//! job is `job_name`: `job` is Prometheus' own word for what it scrapes.
 
 use super::{describe, line};
 use capstan_coordinator::{JobStatus, PoolStatus, State};
 use capstan_ids::WallTime;
 use capstan_migration::{JobView, UnitView};
+use capstan_work::SessionState;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -22,6 +24,8 @@ pub struct JobFigures {
     view: JobView,
     status: JobStatus,
     units: Vec<UnitView>,
+    /// Its session takes work, and it does not wait for room.
+    active: bool,
 }
 
 /// What it takes a look at the state to know.
@@ -32,7 +36,10 @@ pub fn look(state: &State, now: WallTime) -> Vec<JobFigures> {
         .filter_map(|view| {
             let units: Vec<_> = state.jobs.units(&view.name)?.take(room).collect();
             room -= units.len();
-            Some(JobFigures { status: state.job_status(&view.name, now)?, units, view })
+            let status = state.job_status(&view.name, now)?;
+            let session = state.work.session(&view.name.session());
+            let running = session.is_some_and(|session| session.state == SessionState::Running);
+            Some(JobFigures { active: running && status.waits_for_room.is_none(), status, units, view })
         })
         .collect()
 }
@@ -82,7 +89,7 @@ fn write_pools(text: &mut String, jobs: &[JobFigures], idle: &IdleTimes, now: In
         for (job, pool) in pools(jobs) {
             if let Some(value) = value(job, pool) {
                 let job = &job.view.name;
-                line(text, format_args!("{name}{{job=\"{job}\",kind=\"{}\"}} {value}", pool.kind));
+                line(text, format_args!("{name}{{job_name=\"{job}\",kind=\"{}\"}} {value}", pool.kind));
             }
         }
     };
@@ -110,9 +117,12 @@ fn write_troubles(text: &mut String, jobs: &[JobFigures]) {
     let mut tell = |name: &str, sort, help, value: &dyn Fn(&JobFigures) -> u64| {
         describe(text, name, sort, help);
         for job in jobs {
-            line(text, format_args!("{name}{{job=\"{}\"}} {}", job.view.name, value(job)));
+            line(text, format_args!("{name}{{job_name=\"{}\"}} {}", job.view.name, value(job)));
         }
     };
+    tell("capstan_job_active", "gauge", "1 where a job may work: neither paused nor waiting for room.", &|job| {
+        u64::from(job.active)
+    });
     tell("capstan_job_stuck_leases", "gauge", "Leases whose holders get no further.", &|job| job.status.stuck);
     tell("capstan_job_failed_items", "gauge", "Items that are out of attempts.", &|job| {
         job.status.stages.iter().map(|stage| stage.failed).sum()
@@ -128,7 +138,7 @@ fn write_collections(text: &mut String, jobs: &[JobFigures]) {
         for job in jobs {
             let mut row = |collection: &str, value: u64| {
                 let (job, collection) = (&job.view.name, escaped(collection));
-                line(text, format_args!("{name}{{job=\"{job}\",collection=\"{collection}\"}} {value}"));
+                line(text, format_args!("{name}{{job_name=\"{job}\",collection=\"{collection}\"}} {value}"));
             };
             job.units.iter().for_each(|unit| row(&unit.source.to_string(), of_unit(unit)));
             if (job.units.len() as u64) < job.view.units {

@@ -212,14 +212,14 @@ async fn pools_and_collections_of_a_job_are_in_the_figures() {
     work(&world, "dump", |_| dumped()).await;
     let text = world.get("/metrics").await.text();
     for line in [
-        "capstan_job_pool_size{job=\"shop\",kind=\"dump\"} 2",
-        "capstan_job_pool_running{job=\"shop\",kind=\"dump\"} 0",
-        "capstan_job_pool_ready{job=\"shop\",kind=\"dump\"} 2",
-        "capstan_job_pool_utilisation{job=\"shop\",kind=\"restore\"} 0",
-        "capstan_job_pool_idle_seconds_total{job=\"shop\",kind=\"restore\"} 0",
-        "capstan_job_stuck_leases{job=\"shop\"} 0",
-        "capstan_job_collection_documents_read_total{job=\"shop\",collection=\"shop.orders\"} 10",
-        "capstan_job_collection_bytes_written_total{job=\"shop\",collection=\"shop.orders\"} 0",
+        "capstan_job_pool_size{job_name=\"shop\",kind=\"dump\"} 2",
+        "capstan_job_pool_running{job_name=\"shop\",kind=\"dump\"} 0",
+        "capstan_job_pool_ready{job_name=\"shop\",kind=\"dump\"} 2",
+        "capstan_job_pool_utilisation{job_name=\"shop\",kind=\"restore\"} 0",
+        "capstan_job_pool_idle_seconds_total{job_name=\"shop\",kind=\"restore\"} 0",
+        "capstan_job_stuck_leases{job_name=\"shop\"} 0",
+        "capstan_job_collection_documents_read_total{job_name=\"shop\",collection=\"shop.orders\"} 10",
+        "capstan_job_collection_bytes_written_total{job_name=\"shop\",collection=\"shop.orders\"} 0",
     ] {
         assert!(text.lines().any(|each| each == line), "{line} in\n{text}");
     }
