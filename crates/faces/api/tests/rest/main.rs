@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alert_rules;
 mod contract;
 mod defects;
 mod description;
+mod expression;
 mod histories;
 mod hostile;
 mod ids;
