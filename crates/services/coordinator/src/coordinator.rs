@@ -125,8 +125,13 @@ impl Coordinator {
         let feed = Arc::new(Feed::new(durable));
         let (sender, queue) = crossbeam_channel::bounded(options.queue);
         let closing = Closing { status: Arc::clone(&status), feed: Arc::clone(&feed), rest: queue.clone() };
-        let handle =
-            Handle { queue: sender, rest: queue.clone(), status: Arc::clone(&status), feed: Arc::clone(&feed) };
+        let handle = Handle {
+            queue: sender,
+            rest: queue.clone(),
+            status: Arc::clone(&status),
+            feed: Arc::clone(&feed),
+            parked: Arc::default(),
+        };
         let housekeeping = Housekeeping::new(options.retention);
         let parts = Parts {
             recovered,

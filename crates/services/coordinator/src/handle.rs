@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::feed::Feed;
+use crate::history::Parked;
 use crate::message::{Message, Release};
 use crate::state::State;
 use crate::status::{Role, Status};
@@ -28,6 +29,8 @@ pub struct Handle {
     pub(crate) rest: Receiver<Message>,
     pub(crate) status: Arc<Status>,
     pub(crate) feed: Arc<Feed>,
+    /// Histories that are being read page by page.
+    pub(crate) parked: Arc<Parked>,
 }
 
 /// What became of one command of several.

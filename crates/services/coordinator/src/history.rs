@@ -1,16 +1,18 @@
 //! What an audited stream was told, and what it was like at some time: read beside the owner.
 
+mod facts;
+
+pub(crate) use facts::Parked;
+pub use facts::{FACTS_MAX, FactFilter, FactPage};
+
 use crate::failure::Failure;
 use crate::handle::Handle;
 use crate::message::{Log, Message};
 use crate::streams;
 use capstan_ids::{Moment, Position, StreamName, WallTime};
 use capstan_journal::{Journal, JournalError, SnapshotRows};
-use capstan_registry::{Event, Fact, PipelineId, Registry};
+use capstan_registry::{Event, Registry};
 use tokio::sync::oneshot;
-
-/// Facts of one page.
-pub const FACTS_MAX: usize = 1_000;
 
 /// What is to be read.
 pub(crate) struct HistoryLook {
@@ -74,30 +76,6 @@ impl History {
     }
 }
 
-/// Which facts of the registry are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct FactFilter {
-    /// Of this pipeline only.
-    pub pipeline: Option<PipelineId>,
-    /// Not older than this.
-    pub from: Option<WallTime>,
-    /// Older than this.
-    pub until: Option<WallTime>,
-    /// After this position.
-    pub after: Option<Position>,
-    /// At most so many, 1 to [`FACTS_MAX`].
-    pub most: usize,
-}
-
-/// A page of facts.
-#[derive(Clone, Debug, Default)]
-pub struct FactPage {
-    /// In order, each with its position.
-    pub facts: Vec<(Position, Fact)>,
-    /// What the next page comes after; none if this is the last.
-    pub next: Option<Position>,
-}
-
 /// Why a history cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -127,27 +105,6 @@ pub enum HistoryError {
 }
 
 impl Handle {
-    /// What happened to pipelines, from what is kept of it.
-    pub async fn registry_facts(&self, filter: FactFilter) -> Result<FactPage, HistoryError> {
-        let from = filter.after.map_or(Position::new(1), |after| after.plus(1));
-        let history = self.open_history(from, None).await?;
-        read(move || {
-            let mut page = FactPage::default();
-            for event in history.events(streams::named(streams::REGISTRY), from) {
-                let (position, at, bytes) = event?;
-                let fact = Fact::of(&decode(position, &bytes)?);
-                let Some(fact) = fact.filter(|fact| filter.takes(fact, at)) else { continue };
-                if page.facts.len() == filter.most.clamp(1, FACTS_MAX) {
-                    page.next = page.facts.last().map(|(position, _)| *position);
-                    break;
-                }
-                page.facts.push((position, fact));
-            }
-            Ok(page)
-        })
-        .await
-    }
-
     /// The registry as it was at a time.
     pub async fn registry_at(&self, at: WallTime) -> Result<Registry, HistoryError> {
         let mut history = self.open_history(Position::new(1), Some(at)).await?;
@@ -194,14 +151,6 @@ impl Handle {
 /// What a registry that has never known anything is told first.
 fn is_beginning(event: &Event) -> bool {
     matches!(event, Event::PipelineRegistered { .. } | Event::Reserved { .. } | Event::LimitsChanged { .. })
-}
-
-impl FactFilter {
-    fn takes(&self, fact: &Fact, at: WallTime) -> bool {
-        self.pipeline.as_ref().is_none_or(|id| fact.pipeline.as_ref() == Some(id))
-            && self.from.is_none_or(|from| at >= from)
-            && self.until.is_none_or(|until| at < until)
-    }
 }
 
 fn decode(position: Position, bytes: &[u8]) -> Result<Event, HistoryError> {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod hand_clock;
+mod histories;
 mod job_ways;
 mod jobs;
 mod journal_says_no;

@@ -45,6 +45,8 @@ struct Lines {
     full: bool,
     damaged: Vec<Position>,
     reserved: usize,
+    /// Where histories were begun.
+    histories: Vec<Position>,
     offers: Vec<(Position, Commit)>,
     stands: Vec<(Position, Commit)>,
 }
@@ -92,6 +94,11 @@ impl Script {
     /// The snapshots at a position can be read only up to their last row.
     pub fn damage_snapshots(&self, at: Position) {
         self.lines().damaged.push(at);
+    }
+
+    /// Where histories were begun since this was asked last.
+    pub fn histories(&self) -> Vec<Position> {
+        std::mem::take(&mut self.lines().histories)
     }
 
     pub fn reserved(&self) -> usize {
@@ -238,6 +245,7 @@ impl Journal for ScriptedJournal {
         stream: &StreamName,
         from: Position,
     ) -> Result<Box<dyn Iterator<Item = Result<Recorded, JournalError>> + Send>, JournalError> {
+        self.script.lines().histories.push(from);
         self.journal.read_archive(stream, from)
     }
 
