@@ -44,6 +44,7 @@ pub(crate) fn registration(job: &JobName, spec: &Spec) -> Register {
     let labels = [("mode", spec.mode.name()), ("from", from), ("to", to)];
     Register {
         group: Some(PipelineGroup::new(GROUP).expect("a plain word")),
+        priority: spec.resources.priority.unwrap_or(0),
         labels: labels.into_iter().filter_map(|(key, value)| label(key, value)).collect::<Labels>(),
         ..Register::new(pipeline_of(job), PipelineName::new(name).expect("a job's name and schemes are printable"))
     }

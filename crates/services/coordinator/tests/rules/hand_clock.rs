@@ -19,6 +19,10 @@ impl HandClock {
         moment.wall = moment.wall + time;
     }
 
+    pub fn wall(&self) -> WallTime {
+        self.0.lock().unwrap().wall
+    }
+
     /// Somebody sets the wall clock.
     pub fn set_wall(&self, wall: WallTime) {
         self.0.lock().unwrap().wall = wall;

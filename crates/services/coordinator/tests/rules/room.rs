@@ -364,3 +364,18 @@ async fn a_figure_that_cannot_be_is_refused_at_the_door() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_is_listed_with_its_priority_and_whether_anybody_serves_it() {
+    let server = Stage::new().start();
+    try_submit(&server, "a", 1.0, -7).await.unwrap();
+    let is_connected = |state: &State, now: WallTime| state.job_status(&job("a"), now).unwrap().connected;
+
+    assert_eq!(listed(&server, "a").await.unwrap().priority, -7);
+    let now = server.stage.clock.wall();
+    assert!(!see(&server, move |state| is_connected(state, now)).await);
+
+    take(&server, "a", "alice", None).await.unwrap();
+    assert!(see(&server, move |state| is_connected(state, now)).await);
+    server.stop().await;
+}
