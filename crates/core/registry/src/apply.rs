@@ -8,7 +8,7 @@ use crate::reservation::{Reservation, Waiting};
 use crate::resources::Resources;
 use crate::rules::Rules;
 use crate::state::{Registry, Sums};
-use capstan_ids::{Moment, WallTime};
+use capstan_ids::{Moment, Monotonic, WallTime};
 
 impl Registry {
     /// Makes an event true. On replay `now` is the time of the replay, for deadlines alone: when something happened is
@@ -124,15 +124,10 @@ impl Registry {
                     failed_records: *failed_records,
                     bytes_moved: *bytes_moved,
                 };
-                facts.take(report, *at);
-                if status.is_ended() {
-                    // What has ended uses nothing, whatever it said last.
-                    live.used = Resources::ZERO;
-                }
-                live.status_at = Some(now.monotonic);
-                live.held = None;
-                live.heard_at = live.heard_at.max(*at);
+                pipeline.take(report, *at, now.monotonic);
             }
+            // Before its end was looked at, usage was journalled after it.
+            Event::ResourceUsageReported { .. } | Event::UsageSeen { .. } if facts.report.status.is_ended() => {}
             Event::ResourceUsageReported { at, used, .. } => {
                 facts.charge_until(*at);
                 facts.used = *used;
@@ -172,6 +167,21 @@ impl Registry {
             }
             _ => {}
         }
+    }
+}
+
+impl Pipeline {
+    /// Its newest report becomes a fact.
+    pub(crate) fn take(&mut self, report: Report, at: WallTime, now: Monotonic) {
+        self.facts.take(report, at);
+        let live = &mut self.live;
+        if report.status.is_ended() {
+            // What has ended uses nothing, whatever it said last.
+            live.used = Resources::ZERO;
+        }
+        live.status_at = Some(now);
+        live.held = None;
+        live.heard_at = live.heard_at.max(at);
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Command {
     ChangeRules(RulesChange),
     /// Time has passed: does what is due, a bounded number of things at once.
     Tick,
+    /// This leader ends: records reports that are held for their second, a bounded number at once. Nobody else knows them.
+    Settle,
 }
 
 /// A new pipeline, as its owner describes it.

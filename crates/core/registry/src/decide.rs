@@ -48,6 +48,7 @@ impl Registry {
             Command::Release { id } => self.decide_release(id, now),
             Command::ChangeRules(change) => self.decide_rules(change, now),
             Command::Tick => Ok(Decision { events: self.due(now), reply: Reply::Ticked }),
+            Command::Settle => Ok(Decision { events: self.held(now).collect(), reply: Reply::Ticked }),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::limits::{PIPELINES_MAX, RESERVATIONS_MAX, WAITING_MAX};
 use crate::name::PipelineId;
 use crate::pipeline::Pipeline;
+use crate::resources::Resources;
 use crate::state::{Registry, Sums};
 
 /// A promise that does not hold: a fault of this crate.
@@ -95,6 +96,13 @@ impl Registry {
         if facts.stale.is_some() && pipeline.is_ended() {
             return broken("R7", id, "it has ended and is stale");
         }
+        if pipeline.is_ended() && (facts.used, pipeline.live.used) != (Resources::ZERO, Resources::ZERO) {
+            return broken(
+                "R2",
+                id,
+                format!("it has ended and uses {} ({} by its facts)", pipeline.live.used, facts.used),
+            );
+        }
         if pipeline.live.held.is_some() && pipeline.live.status_at.is_none() {
             return broken("R6", id, "a report is held, and none was journalled before it");
         }
@@ -105,7 +113,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::{Cpu, Resources};
+    use crate::resources::Cpu;
     use crate::{Command, PipelineName, Register, Reserve, StatusReport};
     use crate::{PipelineStatus, RulesChange};
     use capstan_ids::{Millis, Moment, Monotonic, WallTime};
@@ -169,7 +177,8 @@ mod tests {
 
     #[test]
     fn an_entry_that_contradicts_itself_is_seen_even_when_all_is_counted_anew() {
-        let table: [Spoilt; 4] = [
+        let table: [Spoilt; 5] = [
+            ("R2", |r| r.pipelines.values_mut().last().unwrap().live.used.memory_mb = 1),
             ("R7", |r| entry(r).facts.ended = Some(WallTime(1))),
             ("R7", |r| r.pipelines.values_mut().last().unwrap().facts.stale = Some(WallTime(1))),
             ("R6", |r| {

@@ -14,7 +14,7 @@
 //! - R5 Whoever waits for room gets it by priority, then first come, first served; nobody is overtaken by one that is
 //!   not more urgent, however small. Nobody both holds room and waits for it.
 //! - R6 Heartbeats are never journalled. Of status and of usage there is at most one event a pipeline a second, and the
-//!   last one wins; beyond 100 usage events a second, a pipeline's is at most a minute old.
+//!   last one wins, whether its leader or its pipeline goes before the second is over; beyond 100 usage events a second, a pipeline's is at most a minute old.
 //! - R7 A pipeline that has not ended and is silent for too long is marked stale, once; what has ended or is stale is
 //!   kept for a time and then leaves.
 //! - R8 Only the coordinator's clocks decide. A new leader counts its start as everyone's heartbeat, and begins every

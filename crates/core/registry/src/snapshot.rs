@@ -276,12 +276,17 @@ impl RegistryRestore {
         self.rows += 1;
         let row = self.rows;
         let impossible = |problem| Err(RestoreError::Impossible { row, problem });
-        let Row { id, facts } = minicbor::decode(bytes).map_err(|source| RestoreError::Unreadable { row, source })?;
+        let Row { id, mut facts } =
+            minicbor::decode(bytes).map_err(|source| RestoreError::Unreadable { row, source })?;
         if facts.ended.is_some() != facts.report.status.is_ended() {
             return impossible("its end and its status differ");
         }
         if facts.ended.is_some() && facts.stale.is_some() {
             return impossible("it has ended and is stale");
+        }
+        if facts.ended.is_some() {
+            // Before its end was looked at, usage was taken from one that had ended.
+            facts.used = Resources::ZERO;
         }
         let live = Live::begin(facts.used, self.now.monotonic, facts.updated);
         let before = self.registry.pipelines.insert(id, Box::new(Pipeline { facts, live }));

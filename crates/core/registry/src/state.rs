@@ -121,6 +121,11 @@ impl Registry {
         self.sums.leaving.first().map(|(at, _)| *at)
     }
 
+    /// Whether reports are held for their second, which [`crate::Command::Settle`] records.
+    pub fn holds_reports(&self) -> bool {
+        self.sums.alarms.iter().any(|(_, due)| matches!(due, Due::Held(_)))
+    }
+
     /// Whether anything is due.
     pub fn is_due(&self, now: Moment) -> bool {
         self.next_alarm().is_some_and(|at| at <= now.monotonic) || self.next_leaving().is_some_and(|at| at <= now.wall)

@@ -52,7 +52,8 @@ fn command(step: &Step) -> Command {
             priority: (c % 2 == 0).then(|| i16::from(d % 3)),
             ..reserving(name, cpu, memory)
         }),
-        29..=30 => Command::Release { id: id(name) },
+        29 => Command::Settle,
+        30 => Command::Release { id: id(name) },
         _ => Command::ChangeRules(RulesChange {
             cpu_percent_max: (a % 2 == 0).then_some(cpu),
             memory_mb_max: (a % 3 == 0).then_some(memory),
@@ -124,7 +125,7 @@ impl Life {
                 assert_eq!(self.world.journal.len(), events, "a rejection was journalled: {command:?}");
                 assert_eq!(self.facts(), before, "a rejection changed something: {command:?}");
             }
-            Ok(_) => self.judge(events, claimed),
+            Ok(_) => self.judge(command, events, claimed),
         }
         if let Some(first) = self.world.registry.queue().first() {
             let own = self.world.registry.pipeline(&first.id, DAWN).map_or(Resources::ZERO, |p| p.used);
@@ -135,7 +136,12 @@ impl Life {
     }
 
     /// Reports are at most one of a kind a second, and no reservation goes beyond a limit.
-    fn judge(&mut self, from: usize, before: Availability) {
+    fn judge(&mut self, command: &Command, from: usize, before: Availability) {
+        if matches!(command, Command::Settle | Command::Unregister { .. }) {
+            // The end of a leader or of a pipeline does not wait for a second to be over.
+            self.last.retain(|(_, kind), _| *kind != "PipelineStatusUpdated");
+            assert!(command != &Command::Settle || !self.world.registry.holds_reports());
+        }
         let now = self.world.now.monotonic.since(capstan_ids::Monotonic(0));
         for event in &self.world.journal[from..] {
             let Some(id) = event.pipeline() else { continue };

@@ -168,6 +168,33 @@ fn what_has_ended_uses_nothing() {
 }
 
 #[test]
+fn usage_that_is_told_after_the_end_holds_no_room() {
+    for status in [PipelineStatus::Stopped, PipelineStatus::Failed] {
+        let mut world = World::running(&["p1"]);
+        world.ask(saying("p1", status, 1, 0));
+
+        assert_eq!(world.report(using("p1", 60.0, 60_000)), Reported::Noted);
+
+        assert_eq!((world.system().used, world.pipeline("p1").used), (Resources::ZERO, Resources::ZERO));
+        assert!(world.registry.check_availability(80.0, 80_000).unwrap().available);
+        world.pass(secs(120));
+        assert_eq!(world.events_of("p1").last(), Some(&"PipelineStatusUpdated"));
+    }
+}
+
+#[test]
+fn usage_that_was_journalled_after_the_end_holds_no_room_when_it_is_read_back() {
+    let mut world = World::running(&["p1"]);
+    world.ask(saying("p1", PipelineStatus::Stopped, 1, 0));
+    let late = Event::ResourceUsageReported { id: id("p1"), at: world.now.wall, used: resources(60.0, 60_000) };
+    world.journal.push(late);
+
+    world.crash();
+
+    assert_eq!(world.system().used, Resources::ZERO);
+}
+
+#[test]
 fn rules_out_of_range_are_refused_whole() {
     let mut world = World::new();
     for change in [

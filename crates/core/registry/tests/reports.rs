@@ -165,6 +165,40 @@ fn a_crash_loses_no_status_that_was_recorded() {
 }
 
 #[test]
+fn a_leader_that_ends_records_the_reports_it_holds() {
+    let mut world = World::running(&["p1", "p2"]);
+    for name in ["p1", "p2"] {
+        world.report(saying(name, PipelineStatus::Running, 1, 0));
+    }
+    let held = world.report(saying("p1", PipelineStatus::Failed, 5, 5));
+    assert!(matches!(held, Reported::Held { .. }), "{held:?}");
+    assert!(world.registry.holds_reports());
+
+    world.ask(Command::Settle);
+
+    assert!(!world.registry.holds_reports());
+    world.crash();
+    assert_eq!(world.pipeline("p1").status, PipelineStatus::Failed);
+    assert_eq!(world.pipeline("p1").failed_records, 5);
+    let told = |name| world.events_of(name).iter().filter(|event| **event == "PipelineStatusUpdated").count();
+    assert_eq!((told("p1"), told("p2")), (3, 2), "what was not held is not told again");
+}
+
+#[test]
+fn a_report_that_is_held_is_part_of_the_end_of_its_pipeline() {
+    let mut world = World::running(&["p1"]);
+    world.report(saying("p1", PipelineStatus::Running, 1_000, 0));
+    world.report(saying("p1", PipelineStatus::Stopped, 1_050, 0));
+
+    let answer = world.ask(Command::Unregister { id: id("p1") });
+
+    let Answer::Unregistered { pipeline, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!((pipeline.status, pipeline.total_records), (PipelineStatus::Stopped, 1_050));
+    let told = world.events_of("p1");
+    assert_eq!(told[told.len() - 2..], ["PipelineStatusUpdated", "PipelineUnregistered"]);
+}
+
+#[test]
 fn figures_that_a_double_cannot_hold_are_refused() {
     let mut world = World::running(&["p1"]);
     for (total, failed, bytes) in [(1 << 53, 0, 0), (0, 1 << 53, 0), (0, 0, u64::MAX)] {

@@ -1,5 +1,6 @@
 //! Coming, going, and the rules for all.
 
+use super::reports::updated;
 use super::{Decision, Reply};
 use crate::command::Register;
 use crate::event::{Ending, Event, Leaving};
@@ -43,10 +44,16 @@ impl Registry {
 
     pub(super) fn decide_unregister(&self, id: &PipelineId, now: Moment) -> Result<Decision, Rejection> {
         let pipeline = self.pipelines.get(id).ok_or_else(|| Rejection::PipelineUnknown(id.clone()))?;
-        let view = self.view(id, pipeline, now.wall);
+        let mut last = pipeline.clone();
+        // A report that is held was accepted: it is part of the end.
+        let held = pipeline.live.held.map(|(_, report)| report);
+        if let Some(report) = held {
+            last.take(report, now.wall, now.monotonic);
+        }
+        let recorded = held.map(|report| updated(id, report, now.wall));
         Ok(Decision {
-            events: self.taking_out(id, Leaving::Asked, now.wall).collect(),
-            reply: Reply::Unregistered(Box::new(view)),
+            events: recorded.into_iter().chain(self.taking_out(id, Leaving::Asked, now.wall)).collect(),
+            reply: Reply::Unregistered(Box::new(self.view(id, &last, now.wall))),
         })
     }
 

@@ -61,7 +61,8 @@ impl Registry {
     ) -> Result<Decision, Rejection> {
         let used = Resources::of_a_pipeline(cpu_percent, memory_mb)?;
         let Some(pipeline) = self.pipelines.get(id) else { return Ok(Decision::unknown()) };
-        if used == pipeline.live.used {
+        // What has ended uses nothing: a figure that comes after its end would hold room for as long as it is kept.
+        if used == pipeline.live.used || pipeline.is_ended() {
             return Ok(self.decide_heartbeat(id, now));
         }
         let mut events = heard(id, pipeline, now);

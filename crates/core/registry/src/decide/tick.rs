@@ -31,6 +31,12 @@ impl Registry {
         events
     }
 
+    /// Reports that are held, up to a bound, whether their second is over or not.
+    pub(super) fn held(&self, now: Moment) -> impl Iterator<Item = Event> {
+        let alarms = self.sums.alarms.iter().filter(|(_, due)| matches!(due, Due::Held(_)));
+        alarms.take(AT_ONCE).filter_map(move |(_, due)| self.ended_by(due, now))
+    }
+
     fn ended_by(&self, due: &Due, now: Moment) -> Option<Event> {
         match due {
             Due::Held(id) => {
