@@ -9,8 +9,9 @@
 //!   arrived, and its output ended between two documents.
 //! - P2 A part counts as written only when its mongorestore ended with 0 and confirmed as many documents as it was given, with
 //!   none failed; or when the native writer has settled it document by document: see `sink.rs`.
-//! - P3 Secrets are in a file of mode 0600 in a folder of mode 0700 while a program runs, and gone when it has ended. They are
-//!   in no argument, no environment and no error; variables `CAPSTAN_…` are not handed on.
+//! - P3 Secrets are in a file of mode 0600 in a folder of mode 0700 while a program runs, and gone when it has ended; or, after
+//!   SIGKILL, when the next process of the same user starts ([`sweep()`]). They are in no argument, no environment and no
+//!   error; variables `CAPSTAN_…` are not handed on.
 //! - P4 Each program is in a process group of its own. That group is signalled while its leader is ours and not collected,
 //!   and nothing else ever is. No program outlives the reader or writer it works for.
 //! - P5 A program that gives nothing and takes nothing for [`ToolsOptions::silence_max`] is ended, and that is a failure that
@@ -49,4 +50,5 @@ mod writer;
 
 pub use adapter::{ToolsAdapter, sink, source};
 pub use options::{MONGODUMP_VARIABLE, MONGORESTORE_VARIABLE, ToolsOptions};
+pub use private::sweep;
 pub use program::{Program, Tool, Unusable, VERSION_MIN, check};

@@ -41,6 +41,7 @@ mod clock;
 mod desk;
 mod engine;
 mod halt;
+mod holds;
 mod keeper;
 mod kept;
 mod meter;

@@ -173,9 +173,10 @@ impl Places {
         Ok(Opened { url: url.clone(), spool })
     }
 
-    /// How much room a spool has, where that is known.
-    pub async fn room(&self, url: &str) -> Option<u64> {
-        self.open_spool(url, Compression::default()).await.ok()?.free_space().await.ok()?
+    /// Whether a spool that had no room has some now.
+    pub async fn has_room(&self, url: &str) -> Result<bool, Halt> {
+        let spool = self.open_spool(url, Compression::default()).await?;
+        spool.has_room().await.map_err(|error| Halt::of_spool(url, &error))
     }
 
     /// Lets go of what a job has open: it begins anew, or is over.

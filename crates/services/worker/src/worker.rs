@@ -4,17 +4,16 @@ use crate::activity::{Activity, Board, Ended as Count};
 use crate::clock::Since;
 use crate::desk::Desk;
 use crate::halt::{Halt, throttled_pause};
+use crate::holds::{Held, Holds};
 use crate::keeper::{self, Ended};
 use crate::options::Options;
 use crate::places::Places;
 use crate::slots::{Slot, Slots};
 use crate::tasks::{self, Done};
-use crate::wishes::{Held, Wishes};
+use crate::wishes::Wishes;
 use capstan_coordination::{Acquire, Coordination, CoordinationError, Fault, Leased, News, Outcome};
-use capstan_ids::{Kind, SessionName};
 use futures::FutureExt;
 use std::any::Any;
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,10 +23,8 @@ use tokio_util::task::TaskTracker;
 
 /// While all that a worker does is held back, it looks this often whether it still is.
 const HOLD_LOOK: Duration = Duration::from_secs(1);
-/// After an item whose parts lie elsewhere, none of its kind is asked for this long: its own workers come first.
-const ELSEWHERE_PAUSE: Duration = Duration::from_secs(10);
-/// Sessions that are remembered as spoken of.
-const TOLD_MAX: usize = 10_000;
+/// How long a look at a spool without room may take before it counts as one that found none.
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How long a worker that stops tries to give its items back; the coordinator takes them back by itself after that.
@@ -64,26 +61,15 @@ struct Shared {
     places: Places,
     board: Board,
     slots: Slots,
-    held_back: Mutex<HeldBack>,
-}
-
-/// What is not asked for now, and why.
-#[derive(Default)]
-struct HeldBack {
-    /// The spool without room.
-    full: Option<String>,
-    /// Kinds of items whose parts lie elsewhere, and until when they are not asked for.
-    elsewhere: Vec<(Kind, Since)>,
-    /// Sessions whose parts lie elsewhere: each is spoken of once.
-    told: HashSet<SessionName>,
+    holds: Mutex<Holds>,
 }
 
 impl Worker {
     /// A worker that asks this coordinator for work.
     pub fn new(coordination: Arc<dyn Coordination>, options: Options) -> Self {
         let slots = Slots::new(options.slots);
-        let (places, board, held_back) = (Places::new(options), Board::new(), Mutex::default());
-        Self { shared: Arc::new(Shared { coordination, places, board, slots, held_back }) }
+        let (places, board, holds) = (Places::new(options), Board::new(), Mutex::default());
+        Self { shared: Arc::new(Shared { coordination, places, board, slots, holds }) }
     }
 
     /// What it is doing, as it changes.
@@ -135,7 +121,13 @@ impl Worker {
             let free = slots.free().await;
             let held = self.shared.held().await;
             match wishes.next(self.shared.places.options(), &held, free, slots.size()) {
-                Some(wish) => return self.ask(&wish).await,
+                Some(wish) => match self.ask(&wish).await {
+                    // A session that was asked for by its name is over: that says nothing about this worker.
+                    Err(WorkerError::Refused { .. }) if !held.holds.is_empty() && !held.free.is_empty() => {
+                        self.shared.holds().forget_seen();
+                    }
+                    answer => return answer,
+                },
                 None => tokio::time::sleep(HOLD_LOOK).await,
             }
         }
@@ -164,38 +156,38 @@ impl Worker {
 }
 
 impl Shared {
-    fn held_back(&self) -> MutexGuard<'_, HeldBack> {
+    fn holds(&self) -> MutexGuard<'_, Holds> {
         // Each holder only sets plain values: a panic cannot have left them half-set.
-        self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What may not be asked for now: what was held back is looked at again.
     async fn held(&self) -> Held {
-        let (full, mut kinds) = {
-            let mut held = self.held_back();
-            let before = held.elsewhere.len();
-            held.elsewhere.retain(|(_, until)| !until.has_come());
-            if before > 0 && held.elsewhere.is_empty() {
-                self.board.elsewhere(None);
-            }
-            (held.full.clone(), held.elsewhere.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>())
-        };
-        if let Some(spool) = full {
-            let reserve = self.places.options().spool_reserve;
-            if self.places.room(&spool).await.is_some_and(|room| room < reserve) {
-                kinds.push(Kind::new("dump").expect("a plain word"));
-            } else {
+        let due = self.holds().due(Since::now());
+        for spool in due {
+            let look = tokio::time::timeout(ROOM_PATIENCE, self.places.has_room(&spool)).await;
+            // Of a spool that cannot be opened the next item says why, and that counts as its attempt.
+            let has_room = look.is_ok_and(|looked| looked.unwrap_or(true));
+            if has_room {
                 tracing::info!(%spool, "there is room in the spool again; dumping goes on");
-                self.held_back().full = None;
-                self.board.hold(None);
             }
+            self.holds().looked(&spool, has_room, is_tried(&spool), Since::now());
         }
-        Held(kinds)
+        let holds = self.holds();
+        let (elsewhere, full) = holds.reasons();
+        if !elsewhere {
+            self.board.elsewhere(None);
+        }
+        if !full {
+            self.board.hold(None);
+        }
+        holds.held()
     }
 
     /// Sees one item through, from its lease to its end.
     async fn attend(&self, leased: Leased, asked: Since, stop: CancellationToken, slot: Slot) {
         self.board.begin(&leased);
+        self.holds().see(&leased.holding.session);
         let desk = Desk::new(leased, asked, self.board.clone(), stop.clone());
         let count = self.perform(&desk, &stop).await;
         self.board.end(&desk.leased, count);
@@ -243,6 +235,9 @@ impl Shared {
         let holding = &desk.leased.holding;
         match self.say(desk, &LastWord::Done(outcome), stop).await {
             Ok(()) => {
+                if desk.leased.kind.as_str() == "dump" {
+                    self.holds().found_room(&holding.session);
+                }
                 for (spool, part) in unneeded {
                     if let Err(error) = spool.delete(&part).await {
                         // The job's last item sweeps what is left.
@@ -272,8 +267,9 @@ impl Shared {
             }
             Halt::Stopped => (self.say(desk, &unfinished, stop).await, Count::Returned),
             Halt::NoRoom { spool, reason } => {
-                tracing::warn!(%spool, %reason, "no room in the spool; nothing is dumped until there is");
-                self.held_back().full = Some(spool);
+                tracing::warn!(%spool, %reason, "no room in the spool; nothing is dumped there until there is");
+                let (session, kind, tried) = (&holding.session, &desk.leased.kind, is_tried(&spool));
+                self.holds().wait_for_room(session, kind, spool, tried, Since::now());
                 self.board.hold(Some(reason));
                 (self.say(desk, &unfinished, stop).await, Count::Returned)
             }
@@ -300,13 +296,7 @@ impl Shared {
     /// A worker elsewhere never takes the absence of parts for their loss: it leaves them to those who see them.
     fn leave_to_others(&self, leased: &Leased, reason: String) {
         let session = &leased.holding.session;
-        let first = {
-            let mut held = self.held_back();
-            held.elsewhere.retain(|(kind, _)| *kind != leased.kind);
-            held.elsewhere.push((leased.kind.clone(), Since::now().plus(ELSEWHERE_PAUSE)));
-            held.told.len() < TOLD_MAX && held.told.insert(session.clone())
-        };
-        if first {
+        if self.holds().leave(session, &leased.kind, Since::now()) {
             tracing::warn!(%session, %reason, "what lies in another spool is left to other workers");
         }
         self.board.elsewhere(Some(reason));
@@ -341,6 +331,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a spool cannot be asked for its room, and is tried.
+fn is_tried(spool: &str) -> bool {
+    !spool.starts_with("file:")
 }
 
 /// How an item is given back.

@@ -1,10 +1,7 @@
 //! A real dump behind a gate: its readers stop at a chosen batch until they are let on, or panic there.
 
+use crate::through::OnTheWay;
 use async_trait::async_trait;
-use capstan_endpoint::{
-    Adapter, Batch, BatchReader, Cursor, DumpAdapter, EndpointUrl, Listing, PlannedChunk, Range, Result, Sink, Source,
-    SourceAbilities, SplitTarget, Unit,
-};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, Semaphore};
@@ -83,54 +80,8 @@ impl Gate {
 }
 
 #[async_trait]
-impl Adapter for Gate {
-    fn schemes(&self) -> &'static [&'static str] {
-        DumpAdapter.schemes()
-    }
-
-    async fn source(&self, url: &EndpointUrl) -> Result<Arc<dyn Source>> {
-        Ok(Arc::new(Gated { gate: self.clone(), source: DumpAdapter.source(url).await? }))
-    }
-
-    async fn sink(&self, url: &EndpointUrl, job: &str) -> Result<Arc<dyn Sink>> {
-        DumpAdapter.sink(url, job).await
-    }
-}
-
-struct Gated {
-    gate: Gate,
-    source: Arc<dyn Source>,
-}
-
-#[async_trait]
-impl Source for Gated {
-    fn place(&self) -> String {
-        self.source.place()
-    }
-    fn abilities(&self) -> SourceAbilities {
-        self.source.abilities()
-    }
-    async fn units(&self) -> Result<Listing> {
-        self.source.units().await
-    }
-    async fn split(&self, unit: &Unit, target: &SplitTarget) -> Result<Vec<PlannedChunk>> {
-        self.source.split(unit, target).await
-    }
-    async fn read(&self, unit: &Unit, range: &Range, from: Option<&Cursor>) -> Result<Box<dyn BatchReader>> {
-        let reader = self.source.read(unit, range, from).await?;
-        Ok(Box::new(GatedReader { gate: self.gate.clone(), reader }))
-    }
-}
-
-struct GatedReader {
-    gate: Gate,
-    reader: Box<dyn BatchReader>,
-}
-
-#[async_trait]
-impl BatchReader for GatedReader {
-    async fn next(&mut self) -> Result<Option<Batch>> {
-        self.gate.pass().await;
-        self.reader.next().await
+impl OnTheWay for Gate {
+    async fn before_next(&self) {
+        self.pass().await;
     }
 }

@@ -13,4 +13,5 @@ mod picky;
 mod servers;
 mod stage;
 mod steering;
+mod through;
 mod trap;

@@ -3,20 +3,20 @@
 use crate::gate::Gate;
 use crate::picky::Picky;
 use crate::stage::Stage;
+use crate::through::through;
 use capstan_coordinator::State;
 use capstan_endpoint::Adapters;
 use capstan_ids::{ItemId, Kind};
 use capstan_migration::{JobCommand, JobName, ReportState};
 use capstan_worker::Options;
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than a job's leases.
 const AGES: Duration = Duration::from_secs(40);
 
 fn gated(options: Options, gate: &Gate) -> Options {
-    Options { slots: 1, adapters: Adapters::of_files().with(Arc::new(gate.clone())), ..options }
+    Options { slots: 1, adapters: Adapters::of_files().with(through(gate.clone())), ..options }
 }
 
 /// One large chunk, so that whoever works on it is in the middle of it.
@@ -265,7 +265,7 @@ async fn documents_that_the_target_refuses_are_put_aside_counted_and_reported() 
     ] {
         let stage = Stage::new();
         stage.write_dump(100);
-        let adapters = Adapters::of_files().with(Arc::new(Picky("order 77 ")));
+        let adapters = Adapters::of_files().with(through(Picky("order 77 ")));
         let worker = stage.employ(Options { adapters, ..stage.options("alice") });
 
         let more = format!("mode = '{mode}'\nallow_dead_letters = {allowed}");
@@ -335,4 +335,28 @@ async fn a_worker_with_another_spool_never_takes_absence_for_loss() {
     let view = stage.until_job(&job, "the end", |view| view.ended.is_some()).await;
     assert_eq!(view.dead_letters, 0);
     worker.dismiss().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_in_another_spool_keeps_a_worker_from_no_other_job() {
+    let stage = Stage::new();
+    let theirs = one_large_chunk(&stage, "dump-and-restore").await;
+    let kinds = ["plan", "dump"].map(|kind| Kind::new(kind).unwrap()).into();
+    let dumper = stage.employ(Options { kinds, ..stage.options("dumper") });
+    stage.until_job(&theirs, "all dumps", |view| view.units_planned == 2 && view.chunks_dumped == view.chunks).await;
+    dumper.dismiss().await;
+    let elsewhere = Some(format!("file:{}", stage.path("elsewhere").display()));
+    let mut stranger = stage.employ(Options { spool: elsewhere, ..stage.options("stranger") });
+    stranger.until("the stranger's word", |activity| activity.elsewhere.is_some()).await;
+
+    let to = format!("to = 'dump:{}'\nchunks = {{ documents = 1000 }}", stage.path("ours").display());
+    let began = std::time::Instant::now();
+    let ours = stage.submit(&stage.spec(&to)).await;
+    let report = stage.ended(&ours).await;
+
+    assert_eq!((report.state, report.documents), (ReportState::Completed, 20_010), "{report:#?}");
+    // Kinds that were held back for every job would have waited 10 s, again and again.
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert_eq!(attempts(&stage, &theirs).await, 0, "nothing of the other job was tried");
+    stranger.dismiss().await;
 }

@@ -203,7 +203,31 @@ async fn a_verification_finds_what_was_planted_and_touches_nothing() {
     assert_eq!(found, (copy.missing, copy.extra, copy.different), "{report:#?}");
     assert_eq!(report.state, ReportState::CompletedWithFailures);
     assert!(report.set_aside.iter().any(|aside| aside.reason.starts_with("only at the target")), "{report:#?}");
-    assert_eq!((report.documents, stage.files("to")), (0, before));
+    assert_eq!(
+        (report.documents, report.verified.reordered),
+        (1_010, 1),
+        "what was compared, and what only changed places"
+    );
+    assert!(report.by_unit[0].examples.iter().any(|found| found.reason.contains("order of fields")), "{report:#?}");
+    assert!(stage.files("to") == before, "nothing was written");
+    worker.dismiss().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_in_another_order_are_equal_to_a_job_that_says_so_and_are_not_mended() {
+    let stage = Stage::new();
+    stage.write_dump(1_000);
+    let copy = stage.spoiled_copy();
+    let worker = stage.employ(stage.mending("alice"));
+
+    let job = stage.submit(&stage.spec("mode = 'verify'\nrepair = true\nignore_field_order = true")).await;
+    let report = stage.ended(&job).await;
+
+    let found = (report.verified.missing, report.verified.different, report.verified.reordered);
+    assert_eq!(found, (copy.missing, copy.different - 1, 0), "{report:#?}");
+    assert!(report.verified.field_order_ignored);
+    let (expected, found) = (stage.sorted("from", "shop/orders.bson"), stage.sorted("to", "shop/orders.bson"));
+    assert_eq!(expected.iter().filter(|document| !found.contains(document)).count(), 1, "the one in another order");
     worker.dismiss().await;
 }
 

@@ -3,16 +3,16 @@
 use crate::flaky::{Flaky, Way};
 use crate::gate::Gate;
 use crate::stage::Stage;
+use crate::through::through;
 use capstan_coordinator::State;
 use capstan_endpoint::Adapters;
 use capstan_migration::{JobCommand, Rates, ReportState};
 use capstan_worker::Options;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 fn flaky(options: Options, flaky: &Flaky) -> Options {
-    Options { slots: 1, adapters: Adapters::of_files().with(Arc::new(flaky.clone())), ..options }
+    Options { slots: 1, adapters: Adapters::of_files().with(through(flaky.clone())), ..options }
 }
 
 /// The first item of a job that reports an error: its attempts, and the error.
@@ -86,7 +86,7 @@ async fn an_endpoint_that_gives_nothing_fails_its_item_and_is_tried_again() {
     let stage = Stage::new();
     stage.write_dump(100);
     let gate = Gate::after(0);
-    let adapters = Adapters::of_files().with(Arc::new(gate.clone()));
+    let adapters = Adapters::of_files().with(through(gate.clone()));
     let patience = Duration::from_millis(100);
     let worker = stage.employ(Options { slots: 1, adapters, stall_after: patience, ..stage.options("alice") });
 
@@ -105,7 +105,7 @@ async fn a_worker_that_grows_takes_more_at_once_and_one_that_shrinks_takes_no_mo
     let stage = Stage::new();
     stage.write_dump(6_000);
     let gate = Gate::after(0);
-    let adapters = Adapters::of_files().with(Arc::new(gate.clone()));
+    let adapters = Adapters::of_files().with(through(gate.clone()));
     let mut worker = stage.employ(Options { slots: 1, adapters, ..stage.options("alice") });
     let job = stage.submit(&stage.spec("mode = 'direct'\nverify = 'none'\npools = { restore = 64 }")).await;
 
