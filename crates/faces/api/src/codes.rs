@@ -83,7 +83,7 @@ codes! {
     PIPELINE_NO_ROOM = "pipeline.no_room", Overloaded, "there is no room now";
     PIPELINE_TOO_LARGE = "pipeline.too_large", Invalid, "more is asked for than there can ever be";
     RESERVATION_UNKNOWN = "reservation.unknown", NotFound, "no such reservation";
-    LIMITS_CHANGED = "limits.changed", Conflict, "the limits were changed in the meantime";
+    LIMITS_CHANGED = "limits.changed", Changed, "the limits were changed in the meantime";
     HISTORY_GONE = "history.gone", Gone, "so far back nothing is kept";
     RESULT_REFUSED = "result.refused", Invalid, "the result cannot be taken";
     REQUEST_MALFORMED = "request.malformed", Malformed, "the body is not JSON";

@@ -25,8 +25,22 @@ fn unexpected(answer: &Answer) -> Problem {
 /// What became of one report.
 pub type Told = Result<Reported, Problem>;
 
+/// An id that a path can carry: clients take `.` and `..` out of a path before they send it, encoded ones too.
+fn addressable(id: &PipelineId) -> Result<(), Problem> {
+    if !matches!(id.as_str(), "." | "..") {
+        return Ok(());
+    }
+    let expected = "anything but . and .., which clients take out of paths";
+    let detail = format!("pipeline id must be {expected}, found {id}");
+    Err(Problem::new(&crate::codes::VALUE_INVALID, detail)
+        .with("field", "id")
+        .with("expected", expected)
+        .with("found", id.as_str()))
+}
+
 /// Makes a pipeline known.
 pub async fn register(handle: &Handle, register: Register) -> Result<(PipelineView, SystemView), Problem> {
+    addressable(&register.id)?;
     tracing::info!("msg=Register pipeline pipelineId={} name={}", register.id, register.name);
     match handle.submit_pipeline(Command::Register(register)).await? {
         Answer::Registered { pipeline, system } => Ok((*pipeline, *system)),
@@ -108,6 +122,7 @@ fn warn_of_no_room(availability: &Availability, cpu_percent: f64, memory_mb: i64
 
 /// Takes room, or a place in the queue for it.
 pub async fn reserve(handle: &Handle, reserve: Reserve) -> Result<ReservationView, Problem> {
+    addressable(&reserve.id)?;
     let (cpu_percent, memory_mb) = (reserve.cpu_percent, reserve.memory_mb);
     match handle.submit_pipeline(Command::Reserve(reserve)).await {
         Ok(Answer::Reservation(view)) => Ok(view),
@@ -177,33 +192,4 @@ pub fn rules_tag(rules: &Rules) -> String {
         u8::from(rules.stale_counts_as_failed),
         rules.keep_ended.get()
     )
-}
-
-/// The rules that a tag stands for.
-pub fn rules_of_tag(tag: &str) -> Option<Rules> {
-    let parts: Vec<u64> =
-        tag.strip_prefix('"')?.strip_suffix('"')?.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [cpu, memory_mb, stale_after, counts, keep_ended] = parts[..] else { return None };
-    let rules = Rules {
-        limits: capstan_registry::Resources { cpu: capstan_registry::Cpu::from_thousandths(cpu), memory_mb },
-        stale_after: capstan_ids::Millis(stale_after),
-        stale_counts_as_failed: counts == 1,
-        keep_ended: capstan_ids::Millis(keep_ended),
-    };
-    (rules_tag(&rules) == tag).then_some(rules)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_stands_for_the_rules_it_was_made_of_and_nothing_else_is_one() {
-        let rules = Rules::default();
-        assert_eq!(rules_of_tag(&rules_tag(&rules)), Some(rules));
-        for bad in ["", "\"\"", "\"1-2-3-4\"", "\"1-2-3-4-5\"", "\"1-2-3-1-5-6\"", "\"01-2-3-1-5\"", "W/\"1-2-3-1-5\""]
-        {
-            assert_eq!(rules_of_tag(bad), None, "{bad}");
-        }
-    }
 }

@@ -102,13 +102,14 @@ mod tests {
             Theirs::Internal,
             Theirs::TooLarge,
             Theirs::Unsupported,
+            Theirs::Changed,
         ];
         let code = |class| {
             let (code, message) = ("x.y".to_owned(), String::new());
             Failure::Server(Error::Refused { code, class, message, retry_after: None, begin_at: None }).exit_code()
         };
         let codes: Vec<_> = all.into_iter().map(code).collect();
-        assert_eq!(codes, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15]);
+        assert_eq!(codes, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 17]);
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl From<Error> for CoordinationError {
                 | Class::Forbidden
                 | Class::NotFound
                 | Class::Conflict
+                | Class::Changed
                 | Class::Gone
                 | Class::TooLarge
                 | Class::Unsupported,

@@ -53,6 +53,8 @@ pub enum Class {
     NotFound,
     /// What it names is not in a state for this.
     Conflict,
+    /// It has been changed since it was read: read it again, and decide anew.
+    Changed,
     /// It was, and is over.
     Gone,
     /// It is larger than a stated limit.
@@ -70,12 +72,13 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::Conflict,
+        Self::Changed,
         Self::Gone,
         Self::TooLarge,
         Self::Unsupported,
@@ -93,6 +96,7 @@ impl Class {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
+            Self::Changed => "changed",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",

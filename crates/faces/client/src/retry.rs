@@ -45,6 +45,7 @@ impl Retry {
             | Class::Forbidden
             | Class::NotFound
             | Class::Conflict
+            | Class::Changed
             | Class::Gone
             | Class::TooLarge
             | Class::Unsupported
@@ -86,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_refused_is_not_tried_again() {
-        for class in [Class::Conflict, Class::Gone, Class::NotFound, Class::Invalid, Class::Exhausted] {
+        for class in [Class::Conflict, Class::Changed, Class::Gone, Class::NotFound, Class::Invalid, Class::Exhausted] {
             let mut retry = Retry::for_up_to(Duration::from_secs(30), Repeat::Safe);
             assert!(retry.pause(refused(class, None)).await.is_err(), "{class:?}");
         }

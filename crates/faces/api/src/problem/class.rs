@@ -19,6 +19,8 @@ pub enum Class {
     NotAllowed,
     /// What it names is not in a state for this.
     Conflict,
+    /// It has been changed since whoever asks has read it.
+    Changed,
     /// It was, and is over.
     Gone,
     /// It is larger than a stated limit.
@@ -48,7 +50,7 @@ pub enum Retry {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::Invalid,
         Self::Unauthenticated,
@@ -56,6 +58,7 @@ impl Class {
         Self::NotFound,
         Self::NotAllowed,
         Self::Conflict,
+        Self::Changed,
         Self::Gone,
         Self::TooLarge,
         Self::Unsupported,
@@ -75,6 +78,7 @@ impl Class {
             Self::NotFound => "not_found",
             Self::NotAllowed => "not_allowed",
             Self::Conflict => "conflict",
+            Self::Changed => "changed",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
@@ -100,6 +104,7 @@ impl Class {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -118,7 +123,7 @@ impl Class {
             Self::Forbidden => tonic::Code::PermissionDenied,
             Self::NotFound => tonic::Code::NotFound,
             Self::NotAllowed | Self::Unsupported => tonic::Code::Unimplemented,
-            Self::Conflict => tonic::Code::Aborted,
+            Self::Conflict | Self::Changed => tonic::Code::Aborted,
             Self::Gone => tonic::Code::FailedPrecondition,
             Self::Overloaded | Self::Exhausted => tonic::Code::ResourceExhausted,
             Self::Unavailable => tonic::Code::Unavailable,
@@ -143,6 +148,7 @@ impl Class {
             Self::TooLarge => 14,
             Self::Unsupported => 15,
             Self::NotAllowed => 16,
+            Self::Changed => 17,
         }
     }
 
@@ -158,6 +164,7 @@ impl Class {
             | Self::NotFound
             | Self::NotAllowed
             | Self::Conflict
+            | Self::Changed
             | Self::Gone
             | Self::TooLarge
             | Self::Unsupported
@@ -188,7 +195,7 @@ mod tests {
         let names: HashSet<_> = Class::ALL.map(Class::name).into();
         let exits: HashSet<_> = Class::ALL.map(Class::exit_code).into();
 
-        assert_eq!((statuses.len(), names.len(), exits.len()), (14, 14, 14));
+        assert_eq!((statuses.len(), names.len(), exits.len()), (15, 15, 15));
         assert!(exits.iter().all(|exit| *exit > 2), "0, 1 and 2 are taken");
         assert!(Class::ALL.iter().all(|class| Class::from_name(class.name()) == Some(*class)));
     }

@@ -14,7 +14,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use capstan_coordinator::Handle;
 use capstan_ids::Kind;
-use capstan_registry::Rules;
+use capstan_registry::{Rejection, Rules};
 
 pub async fn get(State(handle): State<Handle>) -> Answered {
     answer::json(StatusCode::OK, &SystemShape::from(handle.read(|state| state.registry.system()).await?))
@@ -42,19 +42,40 @@ pub async fn limits(State(handle): State<Handle>) -> Answered {
 }
 
 pub async fn change_limits(State(handle): State<Handle>, headers: HeaderMap, Json(spec): Json<LimitsSpec>) -> Answered {
-    let only_if = expected(&headers)?;
+    let only_if = expected(&handle, &headers).await?;
     tagged(&registry::change_rules(&handle, spec.only_if(only_if)).await?)
 }
 
-/// The rules that whoever asks has seen.
-fn expected(headers: &HeaderMap) -> Result<Option<Rules>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or("bytes that are not text");
-    if text == "*" {
+/// The rules as they are, where the request names their tag: only these are changed then. None where it names no tag.
+async fn expected(handle: &Handle, headers: &HeaderMap) -> Result<Option<Rules>, Problem> {
+    let mut named = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        let text = value.to_str().unwrap_or("bytes that are not text");
+        if text.trim() == "*" {
+            return Ok(None);
+        }
+        let refused = || Problem::parameter(Part::Header, "If-Match", "one or more ETags in double quotes, or *", text);
+        named.extend(entity_tags(text).ok_or_else(refused)?);
+    }
+    if named.is_empty() {
         return Ok(None);
     }
-    let refused = || Problem::parameter(Part::Header, "If-Match", "one ETag of these limits, or *", text);
-    registry::rules_of_tag(text).map(Some).ok_or_else(refused)
+    let rules = handle.read(|state| state.registry.rules().clone()).await?;
+    if named.contains(&registry::rules_tag(&rules).as_str()) {
+        Ok(Some(rules))
+    } else {
+        Err(Rejection::RulesDiffer.into())
+    }
+}
+
+/// The entity tags of a list, as they are written; none where it is not one. A weak one never matches (RFC 9110, 13.1.1).
+fn entity_tags(text: &str) -> Option<Vec<&str>> {
+    let is_tag = |tag: &&str| {
+        let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        opaque.is_some_and(|opaque| !opaque.contains('"'))
+    };
+    let tags: Vec<&str> = text.split(',').map(str::trim).collect();
+    tags.iter().all(is_tag).then_some(tags)
 }
 
 fn tagged(rules: &Rules) -> Answered {

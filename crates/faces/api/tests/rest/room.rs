@@ -94,7 +94,8 @@ async fn of_two_who_change_the_limits_at_once_one_is_told() {
     let next = changed.headers["etag"].to_str().unwrap().to_owned();
     assert_eq!(changed.with(200)["cpu_percent_max"], 90.0);
     let refused = patch(&world, json!({ "cpu_percent_max": 70 }), Some(&tag)).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (409, "limits.changed".to_owned()));
+    assert_eq!((refused.status.as_u16(), refused.code()), (412, "limits.changed".to_owned()));
+    assert_eq!(world.get("/api/v1/system/limits").await.with(200)["cpu_percent_max"], 90.0, "nothing has changed");
 
     assert_eq!(
         patch(&world, json!({ "stale_after_seconds": 30 }), Some(&next)).await.with(200)["cpu_percent_max"],
@@ -104,7 +105,24 @@ async fn of_two_who_change_the_limits_at_once_one_is_told() {
     for bad in [json!({ "cpu_percent_max": -1 }), json!({ "stale_after_seconds": 1 }), json!({ "cpu": 1 })] {
         assert_eq!(patch(&world, bad.clone(), None).await.status.as_u16(), 422, "{bad}");
     }
-    assert_eq!(patch(&world, json!({}), Some("\"x\"")).await.code(), "request.parameter");
+}
+
+#[tokio::test]
+async fn a_change_of_the_limits_may_name_any_of_several_tags() {
+    let world = World::empty();
+    let tag = world.get("/api/v1/system/limits").await.headers["etag"].to_str().unwrap().to_owned();
+    let change = json!({ "stale_after_seconds": 90 });
+    for good in [tag.clone(), "*".to_owned(), format!("\"x\", {tag}"), format!("W/\"x\" ,{tag}")] {
+        assert_eq!(patch(&world, change.clone(), Some(&good)).await.status.as_u16(), 200, "{good}");
+    }
+    for other in ["\"x\"".to_owned(), "\"\"".to_owned(), format!("W/{tag}"), "\"x\", \"y\"".to_owned()] {
+        let refused = patch(&world, change.clone(), Some(&other)).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (412, "limits.changed".to_owned()), "{other}");
+    }
+    for malformed in ["x", "", "\"x", "\"x\"y\"", "\"x\", y", "*, *"] {
+        let refused = patch(&world, change.clone(), Some(malformed)).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (422, "request.parameter".to_owned()), "{malformed}");
+    }
 }
 
 #[tokio::test]
