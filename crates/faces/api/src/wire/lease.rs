@@ -4,7 +4,7 @@ use super::item::{ItemSpec, Progress, lower_all};
 use super::{Named, Object, opaque};
 use crate::problem::Problem;
 use capstan_ids::{IdempotencyKey, ItemId, Kind, Millis, SessionName, Token, WorkerId};
-use capstan_work::{Acquire, Command, Complete, Holder};
+use capstan_work::{Acquire, Command, Complete, Holder, Usage, UsageError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -45,6 +45,39 @@ pub struct AcquireSpec {
     #[serde(default)]
     #[schema(maximum = 60000)]
     pub wait_ms: u64,
+    /// How many items the worker works on at a time in all, where it says.
+    #[serde(default)]
+    pub slots: Option<u32>,
+    /// What the worker uses of its machine, where it measures that.
+    #[serde(default)]
+    #[schema(value_type = Option<WorkerUsageSpec>)]
+    pub usage: Option<Object<WorkerUsageSpec>>,
+}
+
+/// What a worker's whole process uses of its machine. It is divided among the sessions whose leases the worker holds, and a
+/// job passes its share on to the registry. What is left out of a request stays as it was said before.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerUsageSpec {
+    /// CPU in percent of the whole machine.
+    #[schema(minimum = 0, maximum = 100, example = 12.5)]
+    pub cpu_percent: f64,
+    /// Memory in MB.
+    #[schema(minimum = 0, maximum = 100000000, example = 256)]
+    pub memory_mb: u64,
+}
+
+impl WorkerUsageSpec {
+    /// What it means to the core; `field` is where it stands in the body.
+    fn lower(self, field: &str) -> Result<Usage, Problem> {
+        let refused =
+            |error: UsageError| Problem::out_of_range(&format!("{field}.{}", error.field), error.expected, error.found);
+        Usage::new(self.cpu_percent, self.memory_mb).map_err(refused)
+    }
+}
+
+fn usage(said: Option<Object<WorkerUsageSpec>>, field: &str) -> Result<Option<Usage>, Problem> {
+    said.map(|said| said.0.lower(field)).transpose()
 }
 
 fn one() -> u32 {
@@ -83,8 +116,8 @@ impl AcquireSpec {
             max: self.max,
             lease: self.lease_ms.map(Millis),
             key,
-            slots: None,
-            usage: None,
+            slots: self.slots,
+            usage: usage(self.usage, "usage")?,
         };
         Ok((acquire, Duration::from_millis(self.wait_ms)))
     }
@@ -185,6 +218,13 @@ pub struct NextSpec {
     /// A wished length; the session's bounds hold.
     #[serde(default)]
     pub lease_ms: Option<u64>,
+    /// How many items the worker works on at a time in all, where it says.
+    #[serde(default)]
+    pub slots: Option<u32>,
+    /// What the worker uses of its machine, where it measures that.
+    #[serde(default)]
+    #[schema(value_type = Option<WorkerUsageSpec>)]
+    pub usage: Option<Object<WorkerUsageSpec>>,
 }
 
 impl CompleteAndAcquireSpec {
@@ -202,8 +242,8 @@ impl CompleteAndAcquireSpec {
             max: next.max,
             lease: next.lease_ms.map(Millis),
             key: None,
-            slots: None,
-            usage: None,
+            slots: next.slots,
+            usage: usage(next.usage, "acquire.usage")?,
         };
         Ok(Command::CompleteAndAcquire { complete: self.complete.0.lower(session, item)?, acquire })
     }

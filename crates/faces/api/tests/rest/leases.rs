@@ -238,3 +238,59 @@ async fn a_wait_ends_when_the_asker_goes_away() {
     world.post(&format!("{V1}/items"), json!({ "id": "a" })).await.with(201);
     assert_eq!(world.lease("there").await["id"], json!("a"), "nothing was granted to who is gone");
 }
+
+/// What the session's workers say they use: CPU in percent, and MB.
+async fn used(world: &World) -> Option<(f64, u64)> {
+    let shares = world.handle.read(|state| state.work.usage_by_session()).await.unwrap();
+    let share = shares.iter().find(|(session, _)| session.as_str() == "shop");
+    share.map(|(_, usage)| (usage.cpu_percent(), usage.memory_mb()))
+}
+
+#[tokio::test]
+async fn a_worker_says_with_its_requests_for_work_what_it_uses_and_how_much_it_can_do() {
+    let world = with(&["a", "b"]).await;
+    let usage = json!({ "cpu_percent": 12.5, "memory_mb": 300 });
+    let ask = json!({ "worker_id": "w", "slots": 4, "usage": usage });
+    let lease = world.post(&format!("{V1}/acquire"), ask).await.with(200)["leases"][0].clone();
+    assert_eq!(used(&world).await, Some((12.5, 300)));
+
+    let next = json!({ "worker_id": "w", "usage": { "cpu_percent": 50, "memory_mb": 1 } });
+    let body = json!({ "complete": { "token": lease["token"] }, "acquire": next });
+    world.post(&format!("{V1}/items/a/complete-and-acquire"), body).await.with(200);
+    assert_eq!(used(&world).await, Some((50.0, 1)));
+
+    world.post(&format!("{V1}/acquire"), json!({ "worker_id": "w" })).await.with(200);
+    assert_eq!(used(&world).await, Some((50.0, 1)), "what is not said stays as it was");
+    let slots = world
+        .handle
+        .read(|state| state.work.connected_slots(&"shop".parse().unwrap(), capstan_ids::WallTime(0)))
+        .await
+        .unwrap();
+    assert_eq!(slots, Some(4));
+}
+
+#[tokio::test]
+async fn what_a_worker_cannot_use_is_refused_with_its_field_and_nothing_is_granted() {
+    let world = with(&["a"]).await;
+    let refused = |usage: Value| {
+        let world = &world;
+        async move {
+            let reply = world.post(&format!("{V1}/acquire"), json!({ "worker_id": "w", "usage": usage })).await;
+            let body = reply.with(422);
+            (body["code"].clone(), body["field"].clone())
+        }
+    };
+    let range = |field: &str| (json!("value.out_of_range"), json!(field));
+    assert_eq!(refused(json!({ "cpu_percent": 100.1, "memory_mb": 1 })).await, range("usage.cpu_percent"));
+    assert_eq!(refused(json!({ "cpu_percent": -1, "memory_mb": 1 })).await, range("usage.cpu_percent"));
+    assert_eq!(refused(json!({ "cpu_percent": 1, "memory_mb": 100_000_001 })).await, range("usage.memory_mb"));
+    assert_eq!(refused(json!({ "cpu_percent": 1 })).await.0, "request.missing_field");
+    assert_eq!(refused(json!({ "cpu": 1, "memory_mb": 1 })).await.0, "request.unknown_field");
+    assert_eq!(refused(json!([1, 1])).await.0, "request.wrong_type");
+    let next = json!({ "worker_id": "w", "usage": { "cpu_percent": 101, "memory_mb": 1 } });
+    let body = json!({ "complete": { "token": 1 }, "acquire": next });
+    let reply = world.post(&format!("{V1}/items/a/complete-and-acquire"), body).await.with(422);
+    assert_eq!(reply["field"], "acquire.usage.cpu_percent");
+
+    assert_eq!(world.lease("w").await["attempt"], 1, "it is still there for whoever asks rightly");
+}
