@@ -114,7 +114,10 @@ fn room() -> Vec<Operation> {
         tag(system("get", "/api/v1/system/limits", "getLimits", "Read the limits and rules of all pipelines"))
             .errors(&[]),
         tag(system("patch", "/api/v1/system/limits", "changeLimits", "Change limits while everything runs"))
-            .header("If-Match", "The `ETag` of the limits that were read: if others changed them, nothing happens.")
+            .header(
+                "If-Match",
+                "One `ETag` or several, of limits that were read: if they are none of these any more, nothing happens.",
+            )
             .body(Of("LimitsSpec"))
             .errors(&[&LIMITS_CHANGED, &REQUEST_PARAMETER])
             .errors(&body()),
@@ -145,12 +148,13 @@ fn moment() -> Value {
 
 fn histories() -> Vec<Operation> {
     let facts = |operation: Operation| {
-        let position = json!({ "type": "integer", "minimum": 0 });
+        let position = || json!({ "type": "integer", "minimum": 0 });
         limit(
             operation
                 .query("from", moment(), "Not older than this.")
                 .query("until", moment(), "Older than this.")
-                .query("after", position, "The `next_cursor` of an earlier page: after this position."),
+                .query("after", position(), "After this position.")
+                .query("cursor", position(), "The `next_cursor` of an earlier page; instead of `after`."),
         )
         .answers(200, "A page of facts, oldest first.", PageOf("Fact"))
         .errors(&[&SERVER_OVERLOADED])

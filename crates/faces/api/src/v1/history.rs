@@ -27,22 +27,27 @@ use std::time::Duration;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub async fn audit(State(handle): State<Handle>, RawQuery(query): RawQuery) -> Answered {
-    let parameters = Parameters::read(query.as_deref(), &["pipeline", "from", "until", "after", "limit"])?;
+    let parameters = Parameters::read(query.as_deref(), &["pipeline", "from", "until", "after", "cursor", "limit"])?;
     let pipeline = parameters.get("pipeline").map(PipelineId::new).transpose()?;
     facts(&handle, pipeline, &parameters).await
 }
 
 pub async fn of_one(State(handle): State<Handle>, path: PathParameters, RawQuery(query): RawQuery) -> Answered {
-    let parameters = Parameters::read(query.as_deref(), &["from", "until", "after", "limit"])?;
+    let parameters = Parameters::read(query.as_deref(), &["from", "until", "after", "cursor", "limit"])?;
     facts(&handle, Some(named(&path)?), &parameters).await
 }
 
 async fn facts(handle: &Handle, pipeline: Option<PipelineId>, parameters: &Parameters<'_>) -> Answered {
+    let position = |name| parameters.number(name, 0, Position::MAX.get() - 1);
+    let (after, cursor) = (position("after")?, position("cursor")?);
+    if let (Some(_), Some(cursor)) = (after, cursor) {
+        return Err(Problem::parameter(Part::Query, "cursor", "left out where after is given", &cursor.to_string()));
+    }
     let filter = FactFilter {
         pipeline,
         from: moment(parameters, "from")?,
         until: moment(parameters, "until")?,
-        after: parameters.number("after", 0, Position::MAX.get() - 1)?.map(Position::new),
+        after: after.or(cursor).map(Position::new),
         most: page::limit(parameters)?,
     };
     let page = registry::facts(handle, filter).await?;

@@ -29,6 +29,7 @@ async fn every_event_can_be_read_page_by_page() {
     assert_eq!(first["items"][0]["details"]["label.team"], "x=y");
     let after = first["next_cursor"].as_str().unwrap();
     let rest = world.get(&format!("/api/v1/audit?limit=2&after={after}")).await.with(200);
+    assert_eq!(world.get(&format!("/api/v1/audit?limit=2&cursor={after}")).await.with(200), rest);
     assert_eq!((events(&rest), &rest["next_cursor"]), (vec!["ResourceUsageReported".to_owned()], &Value::Null));
     assert_eq!(rest["items"][0]["details"], json!({ "cpu_percent": "15.5", "memory_mb": "2048" }));
 
@@ -37,7 +38,7 @@ async fn every_event_can_be_read_page_by_page() {
     assert_eq!(events(&world.get("/api/v1/audit?pipeline=b").await.with(200)).len(), 1);
     assert_eq!(events(&world.get("/api/v1/audit?from=2999-01-01T00:00:00Z").await.with(200)).len(), 0);
     assert_eq!(events(&world.get("/api/v1/audit?until=2999-01-01T00:00:00Z").await.with(200)).len(), 3);
-    for bad in ["from=yesterday", "limit=0", "after=-1", "pipeline=", "who=me"] {
+    for bad in ["from=yesterday", "limit=0", "after=-1", "pipeline=", "who=me", "cursor=x", "cursor=2&after=2"] {
         assert_eq!(world.get(&format!("/api/v1/audit?{bad}")).await.status.as_u16(), 422, "{bad}");
     }
 }
