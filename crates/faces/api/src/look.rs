@@ -45,7 +45,8 @@ impl JobLook {
     pub fn reason(&self) -> Option<String> {
         let cancelled = self.view.cancelled.as_deref().map(str::to_owned);
         let waits = || self.waits_for_room().map(str::to_owned);
-        cancelled.or_else(waits).or_else(|| self.session.as_ref().and_then(|session| session.reason.clone()))
+        let paused = || self.session.as_ref().and_then(|session| session.reason.clone());
+        cancelled.or_else(waits).or_else(paused).filter(|reason| !reason.is_empty())
     }
 
     /// What it waits for, where the registry has no room for it yet.
@@ -61,6 +62,11 @@ impl JobLook {
     /// Nothing of it is held by a worker.
     pub fn is_idle(&self) -> bool {
         self.status.as_ref().is_none_or(|status| status.idle)
+    }
+
+    /// A worker that serves it was heard of of late, or holds something of it.
+    pub fn is_connected(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.connected)
     }
 
     /// Leases whose holders get no further.

@@ -166,7 +166,7 @@ pub struct StageShape {
 pub struct JobShape {
     /// Its name.
     pub job: String,
-    /// `running`, `pausing`, `paused`, `completed`, `completed_with_failures`, `failed` or `cancelled`.
+    /// `waiting` for room, `running`, `pausing`, `paused`, `completed`, `completed_with_failures`, `failed` or `cancelled`.
     pub state: &'static str,
     /// Nothing of it runs.
     pub idle: bool,
@@ -222,6 +222,8 @@ pub struct JobShape {
     pub pools: Vec<PoolShape>,
     /// Slots of the workers that are connected to it, where they say.
     pub slots: Option<u64>,
+    /// Whether any worker is: one that serves it was heard of in the last 90 s, or holds something of it.
+    pub connected: bool,
     /// How fast it may go now.
     pub rates: RatesShape,
     /// Which collections go before others now.
@@ -237,6 +239,7 @@ impl From<JobLook> for JobShape {
         let mode = look.view.spec.mode.name();
         let (failed, blocked) = (look.items(ItemState::Failed), look.items(ItemState::Blocked));
         let (pools, stages, stuck) = (pools(&look), stages(&look), look.stuck());
+        let connected = look.is_connected();
         let slots = look.status.as_ref().and_then(|status| status.slots);
         let active =
             look.status.iter().flat_map(|status| status.active_units.iter().map(ToString::to_string)).collect();
@@ -269,6 +272,7 @@ impl From<JobLook> for JobShape {
             active_units: active,
             pools,
             slots,
+            connected,
             rates: view.rates.into(),
             priorities: view.priorities.into_iter().map(Into::into).collect(),
             spec: view.spec,

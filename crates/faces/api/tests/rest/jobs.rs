@@ -224,3 +224,19 @@ async fn pools_and_collections_of_a_job_are_in_the_figures() {
         assert!(text.lines().any(|each| each == line), "{line} in\n{text}");
     }
 }
+
+#[tokio::test]
+async fn a_job_says_whether_any_worker_is_connected() {
+    let world = with_job().await;
+    let job = world.get(SHOP).await.with(200);
+    assert_eq!((&job["state"], &job["connected"], &job["idle"]), (&json!("running"), &json!(false), &json!(true)));
+
+    // It asks for a kind that there is nothing of yet: heard of, and without work.
+    let asked = json!({ "worker_id": "w", "kinds": ["restore"], "slots": 4 });
+    world.post("/api/v1/sessions/job-shop/acquire", asked).await.with(200);
+
+    let job = world.get(SHOP).await.with(200);
+    assert_eq!((&job["connected"], &job["idle"], &job["slots"]), (&json!(true), &json!(true), &json!(4)));
+    let listed = world.get("/api/v1/jobs").await.with(200);
+    assert_eq!(listed["items"][0]["connected"], true);
+}

@@ -833,7 +833,7 @@ pub struct Job {
     /// The specification as JSON.
     #[prost(string, tag = "2")]
     pub spec: ::prost::alloc::string::String,
-    /// `running`, `pausing`, `paused`, `completed`, `completed_with_failures`, `failed` or `cancelled`.
+    /// `waiting` for room, `running`, `pausing`, `paused`, `completed`, `completed_with_failures`, `failed` or `cancelled`.
     #[prost(string, tag = "3")]
     pub state: ::prost::alloc::string::String,
     /// Why it is paused, or what it waits for.
@@ -902,6 +902,9 @@ pub struct Job {
     /// Slots of the workers that are connected to it, where they say.
     #[prost(uint64, optional, tag = "30")]
     pub slots: ::core::option::Option<u64>,
+    /// Whether any worker is: one that serves it was heard of in the last 90 s, or holds something of it.
+    #[prost(bool, tag = "31")]
+    pub connected: bool,
 }
 /// How many items of a kind are in which state. `dump` and `restore` are chunks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -63,6 +63,7 @@ pub fn job(look: &JobLook) -> v1::Job {
             .collect(),
         stuck: look.stuck(),
         slots: look.status.as_ref().and_then(|status| status.slots),
+        connected: look.is_connected(),
         rates: Some(rates(view.rates)),
         priorities: view
             .priorities
