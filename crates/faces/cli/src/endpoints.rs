@@ -26,6 +26,10 @@ mod tools {
 
     impl Tools {
         pub fn from_environment() -> Self {
+            // Secrets of a worker that was killed go even if none of its jobs comes here again.
+            if let Err(error) = capstan_mongotools::sweep() {
+                tracing::warn!(%error, "what killed workers left could not be removed");
+            }
             Self(ToolsOptions::from_environment())
         }
     }

@@ -12,7 +12,8 @@ use clap::Args;
   capstan verify --from mongodb://db1/ --to mongodb://db2/
   capstan verify --from dump:./backup --to mongodb://db2/ --include shop.* --repair
   capstan verify --from mongodb://db1/ --to mongodb://db2/ --repair --delete-extra --output json
-Exits with 1 where the two sides differ at its end. The counts say what was found, `repaired` what was mended.")]
+Exits with 1 where the two sides differ at its end. The counts say what was found, `repaired` what was mended, and
+`reordered` how many differ in the order of their fields alone: --ignore-field-order takes those as equal.")]
 pub struct VerifyOptions {
     /// What is right: mongodb://HOST, dump:PATH, jsonl:PATH
     #[arg(long, value_name = "URL")]

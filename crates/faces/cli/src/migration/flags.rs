@@ -100,6 +100,9 @@ pub struct RepairFlags {
     /// Remove at the target what the source does not have; only with --repair
     #[arg(long, requires = "repair")]
     pub(super) delete_extra: bool,
+    /// Take documents as equal whose fields stand in another order, as some targets write them
+    #[arg(long)]
+    pub(super) ignore_field_order: bool,
 }
 
 /// How much at a time, and how fast.

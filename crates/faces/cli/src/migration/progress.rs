@@ -180,7 +180,15 @@ fn told(job: &v1::Job, (documents, bytes): (f64, f64), left: u64) -> String {
     } else {
         String::new()
     };
-    format!("{stage}, {} documents, {}{rate}{eta}", grouped(moved.documents), size(moved.bytes))
+    match mode(job).as_str() {
+        // What is compared is counted by the report; nothing is moved.
+        "verify" => stage,
+        "simulate" => {
+            let found = job.size.unwrap_or_default();
+            format!("{stage}, {} documents, {} found", grouped(found.documents), size(found.bytes))
+        }
+        _ => format!("{stage}, {} documents, {}{rate}{eta}", grouped(moved.documents), size(moved.bytes)),
+    }
 }
 
 /// Which way the job goes, as its specification says it.
@@ -232,6 +240,18 @@ mod tests {
             "3 of 8 chunks, 1,500 documents, 3.0 MiB, 500/s, 1.0 MiB/s, 5 s left"
         );
         assert_eq!(told(&v1::Job { state: "paused".into(), ..job }, (0.0, 0.0), 0), "paused, 1,500 documents, 3.0 MiB");
+    }
+
+    #[test]
+    fn a_mode_that_moves_nothing_says_so() {
+        let of = |mode: &str| v1::Job {
+            state: "completed".into(),
+            size: Some(v1::Figures { documents: 1_500, bytes: 3 << 20 }),
+            spec: format!("{{\"mode\":\"{mode}\"}}"),
+            ..Default::default()
+        };
+        assert_eq!(told(&of("simulate"), (0.0, 0.0), 0), "completed, 1,500 documents, 3.0 MiB found");
+        assert_eq!(told(&of("verify"), (0.0, 0.0), 0), "completed");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What came of a migration, for people.
 
 use crate::failure::Failure;
+use capstan_migration::Mode;
 use serde::Deserialize;
 use std::fmt::Write as _;
 
@@ -17,9 +18,9 @@ pub struct Report {
     dead_letters: u64,
     verified: Verified,
     #[serde(default)]
-    mode: String,
+    mode: Mode,
     #[serde(default)]
-    planned: Option<Planned>,
+    planned: Option<Figures>,
     #[serde(default)]
     dump: Option<String>,
     #[serde(default)]
@@ -30,8 +31,8 @@ pub struct Report {
     by_unit: Vec<Unit>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Planned {
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Figures {
     documents: u64,
     bytes: u64,
 }
@@ -44,6 +45,10 @@ struct Verified {
     extra: u64,
     different: u64,
     repaired: u64,
+    #[serde(default)]
+    reordered: u64,
+    #[serde(default)]
+    field_order_ignored: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -61,6 +66,10 @@ struct Unit {
     bytes: u64,
     dead_letters: u64,
     #[serde(default)]
+    view: bool,
+    #[serde(default)]
+    planned: Option<Figures>,
+    #[serde(default)]
     verified: Option<Verdict>,
     #[serde(default)]
     examples: Vec<SetAside>,
@@ -74,6 +83,8 @@ struct Verdict {
     missing: u64,
     extra: u64,
     different: u64,
+    #[serde(default)]
+    reordered: u64,
 }
 
 impl Report {
@@ -96,48 +107,19 @@ impl Report {
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        let width = |of: fn(&Unit) -> &str| self.by_unit.iter().map(|unit| of(unit).chars().count()).max().unwrap_or(0);
-        let (from, to) = (width(|unit| &unit.source).max(4), width(|unit| &unit.target).max(2));
         if !self.by_unit.is_empty() {
-            writeln!(
-                text,
-                "{:from$}  {:to$}  {:>6}  {:>11}  {:>9}  PROVED",
-                "FROM", "TO", "CHUNKS", "DOCUMENTS", "BYTES"
-            )?;
-        }
-        for unit in &self.by_unit {
-            let proof = unit.verified.as_ref().map_or_else(|| "-".to_owned(), Verdict::text);
-            let (documents, bytes) = (grouped(unit.documents), size(unit.bytes));
-            writeln!(
-                text,
-                "{:from$}  {:to$}  {:>6}  {documents:>11}  {bytes:>9}  {proof}",
-                unit.source, unit.target, unit.chunks
-            )?;
+            self.table().write(text)?;
         }
         for aside in
             self.by_unit.iter().flat_map(|unit| unit.set_aside.iter().chain(&unit.examples)).chain(&self.set_aside)
         {
-            writeln!(text, "  set aside: {} {}", aside.what, aside.reason)?;
+            let verb = if self.mode == Mode::Verify { "found" } else { "set aside" };
+            writeln!(text, "  {verb}: {} {}", aside.what, aside.reason)?;
         }
         for refused in &self.refused {
             writeln!(text, "  refused: {} {}", refused.what, refused.reason)?;
         }
-        let rate = if self.seconds > 0.0 { self.bytes as f64 / self.seconds } else { 0.0 };
-        writeln!(
-            text,
-            "{}: {} documents ({}) of {} collections in {} chunks, {:.1} s, {}/s",
-            self.state.replace('_', " "),
-            grouped(self.documents),
-            size(self.bytes),
-            self.units,
-            self.chunks,
-            self.seconds,
-            size(rate as u64)
-        )?;
-        if let Some(planned) = self.planned.filter(|_| self.mode == "simulate") {
-            let (documents, bytes) = (grouped(planned.documents), size(planned.bytes));
-            writeln!(text, "simulated: {documents} documents ({bytes}) would be moved; nothing was written")?;
-        }
+        writeln!(text, "{}", self.summary())?;
         if let Some(dump) = &self.dump {
             writeln!(text, "kept in the spool as dump {dump}")?;
         }
@@ -150,7 +132,74 @@ impl Report {
                 .collect();
             writeln!(text, "refused by the target: {} documents ({})", grouped(self.dead_letters), letters.join(", "))?;
         }
-        writeln!(text, "{}", self.verified.text())
+        // A simulation has nothing to compare, and one that was refused has nothing that was compared.
+        if self.mode != Mode::Simulate && !(self.units == 0 && self.state == "failed") {
+            writeln!(text, "{}", self.verified.text(self.mode))?;
+        }
+        Ok(())
+    }
+
+    /// Unit by unit, what the mode is there for.
+    fn table(&self) -> Table {
+        let mut heads = vec!["FROM", "TO"];
+        heads.extend(match self.mode {
+            Mode::Simulate => &["CHUNKS", "DOCUMENTS", "BYTES"][..],
+            Mode::Verify => &["COMPARED", "BYTES", "FOUND"],
+            _ => &["CHUNKS", "DOCUMENTS", "BYTES", "PROVED"],
+        });
+        let rows = self.by_unit.iter().map(|unit| {
+            let mut row = vec![unit.source.clone(), unit.target.clone()];
+            let figures = if self.mode == Mode::Simulate { unit.planned } else { Some(unit.moved()) };
+            let Figures { documents, bytes } = figures.unwrap_or_default();
+            if self.mode != Mode::Verify {
+                row.push(unit.chunks.to_string());
+            }
+            row.push(if unit.view { "view".to_owned() } else { grouped(documents) });
+            row.push(size(bytes));
+            if self.mode != Mode::Simulate {
+                row.push(unit.verified.as_ref().map_or_else(|| "-".to_owned(), |verdict| verdict.text(self.mode)));
+            }
+            row
+        });
+        Table { rows: rows.collect(), heads }
+    }
+
+    /// One line of what was done, as the mode means it.
+    fn summary(&self) -> String {
+        let state = self.state.replace('_', " ");
+        let (units, chunks) = (counted(self.units, "collection"), counted(self.chunks, "chunk"));
+        let (documents, bytes) = (counted(self.documents, "document"), size(self.bytes));
+        let rate = if self.seconds > 0.0 { self.bytes as f64 / self.seconds } else { 0.0 };
+        match self.mode {
+            Mode::Simulate if self.units == 0 => {
+                format!("{state}: nothing would be moved, and nothing was written; {:.1} s", self.seconds)
+            }
+            Mode::Simulate => {
+                let Figures { documents, bytes } = self.planned.unwrap_or_default();
+                let (documents, bytes) = (counted(documents, "document"), size(bytes));
+                format!(
+                    "{state}: {documents} ({bytes}) of {units} in {chunks} would be moved; nothing was written; {:.1} s",
+                    self.seconds
+                )
+            }
+            Mode::Verify => format!(
+                "{state}: {documents} ({bytes}) of {units} {}, {:.1} s, {}/s of each side",
+                if self.verified.mode == "counts" { "counted" } else { "compared" },
+                self.seconds,
+                size(rate as u64)
+            ),
+            _ => format!(
+                "{state}: {documents} ({bytes}) of {units} in {chunks}, {:.1} s, {}/s",
+                self.seconds,
+                size(rate as u64)
+            ),
+        }
+    }
+}
+
+impl Unit {
+    fn moved(&self) -> Figures {
+        Figures { documents: self.documents, bytes: self.bytes }
     }
 }
 
@@ -160,38 +209,97 @@ impl Verified {
         (self.missing + self.extra + self.different).saturating_sub(self.repaired)
     }
 
-    fn text(&self) -> String {
+    fn text(&self, mode: Mode) -> String {
         let wrong = self.faults();
         match self.mode.as_str() {
+            "hash" if mode == Mode::DumpOnly && wrong == 0 => {
+                format!("proved: every part in the spool was read again and is whole, {} chunks", grouped(self.ranges))
+            }
+            "hash" if mode == Mode::DumpOnly => {
+                format!("NOT WHOLE: {} in parts that are damaged or missing", counted(self.missing, "document"))
+            }
             "hash" if wrong == 0 && self.repaired > 0 => format!(
                 "equal after repair: {} missing, {} extra, {} different were found, {} repaired",
                 self.missing, self.extra, self.different, self.repaired
             ),
             "hash" if wrong == 0 => format!(
-                "verified: every document compared byte for byte in {} ranges, no difference",
-                grouped(self.ranges)
+                "verified: every document compared {} in {}, no difference",
+                if self.field_order_ignored { "field by field, whatever their order," } else { "byte for byte" },
+                counted(self.ranges, "range")
             ),
             "hash" => format!(
-                "NOT EQUAL: {} missing, {} extra, {} different; {} repaired",
-                self.missing, self.extra, self.different, self.repaired
+                "NOT EQUAL: {} missing, {} extra, {} different; {} repaired{}",
+                self.missing,
+                self.extra,
+                self.different,
+                self.repaired,
+                self.hint()
             ),
             "counts" if wrong == 0 => "counted: both sides have as many documents (which proves no contents)".into(),
             "counts" => format!("COUNTS DIFFER: {} missing, {} extra", self.missing, self.extra),
             _ => "not verified".into(),
         }
     }
+
+    /// What helps where no value differs.
+    fn hint(&self) -> String {
+        if self.reordered == 0 {
+            return String::new();
+        }
+        let which = if self.reordered == self.different { "all".to_owned() } else { grouped(self.reordered) };
+        format!(
+            "\n{which} of those that differ have the same fields and values in another order, as targets that put _id first \
+             make them; --ignore-field-order takes such documents as equal"
+        )
+    }
 }
 
 impl Verdict {
-    fn text(&self) -> String {
+    fn text(&self, mode: Mode) -> String {
         let wrong = self.missing + self.extra + self.different;
         match (self.mode.as_str(), wrong) {
+            ("hash", 0) if mode == Mode::DumpOnly => "whole".into(),
             ("hash", 0) => "equal".into(),
             ("counts", 0) => "same count".into(),
             (_, 0) => "-".into(),
-            _ => format!("{} missing, {} extra, {} different", self.missing, self.extra, self.different),
+            _ if mode == Mode::DumpOnly => format!("{} missing", self.missing),
+            _ => {
+                let order = if self.reordered > 0 { format!(" ({} in order)", self.reordered) } else { String::new() };
+                format!("{} missing, {} extra, {} different{order}", self.missing, self.extra, self.different)
+            }
         }
     }
+}
+
+/// Two columns of names, then figures against the right; the last one is words again where it has a head of words.
+struct Table {
+    heads: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let heads = self.heads.iter().map(|head| (*head).to_owned()).collect();
+        let lines: Vec<Vec<String>> = std::iter::once(heads).chain(self.rows.iter().cloned()).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..self.heads.len()).map(width).collect();
+        for line in &lines {
+            let mut told = String::new();
+            for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+                match self.heads[column] {
+                    "CHUNKS" | "DOCUMENTS" | "COMPARED" | "BYTES" => write!(told, "{cell:>width$}  ")?,
+                    _ => write!(told, "{cell:width$}  ")?,
+                }
+            }
+            writeln!(text, "{}", told.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// `1 document`, `2 documents`.
+fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Digits in groups of three.
@@ -223,31 +331,95 @@ pub fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
 
-    fn report(state: &str, missing: u64) -> Report {
-        let text = serde_json::json!({
-            "event": "report", "job": "shop", "state": state, "units": 1, "chunks": 2, "documents": 1_234_567, "bytes": 5_000_000,
-            "seconds": 2.5, "dead_letters": 0,
-            "verified": { "mode": "hash", "ranges": 64, "missing": missing, "extra": 0, "different": 0, "repaired": 0 },
-            "by_unit": [{ "source": "shop.orders", "target": "store.orders", "chunks": 2, "documents": 1_234_567, "bytes": 5_000_000,
-                "dead_letters": 0, "verified": { "mode": "hash", "ranges": 64, "missing": missing, "extra": 0, "different": 0, "repaired": 0 } }],
+    fn report(more: serde_json::Value) -> Report {
+        let mut report = serde_json::json!({
+            "event": "report", "job": "shop", "state": "completed", "units": 2, "chunks": 2, "documents": 1_234_568,
+            "bytes": 5_000_100, "seconds": 2.5, "dead_letters": 0,
+            "verified": { "mode": "hash", "ranges": 64, "missing": 0, "extra": 0, "different": 0, "repaired": 0 },
+            "by_unit": [
+                { "source": "shop.orders", "target": "store.orders", "chunks": 1, "documents": 1_234_567,
+                  "bytes": 5_000_000, "dead_letters": 0, "planned": { "documents": 7, "bytes": 900 },
+                  "verified": { "mode": "hash", "ranges": 64, "missing": 0, "extra": 0, "different": 0, "repaired": 0 } },
+                { "source": "shop.recent", "target": "store.recent", "chunks": 0, "documents": 0, "bytes": 0,
+                  "dead_letters": 0, "view": true },
+            ],
         });
-        Report::parse(&text.to_string()).unwrap()
+        for (field, value) in more.as_object().unwrap() {
+            report[field] = value.clone();
+        }
+        Report::parse(&report.to_string()).unwrap()
+    }
+
+    fn proof(missing: u64, different: u64, reordered: u64) -> serde_json::Value {
+        serde_json::json!({ "mode": "hash", "ranges": 64, "missing": missing, "extra": 0, "different": different,
+            "repaired": 0, "reordered": reordered })
     }
 
     #[test]
     fn a_report_says_what_was_moved_and_what_was_proved() {
-        insta::assert_snapshot!(report("completed", 0).text(), @r"
-        FROM         TO            CHUNKS    DOCUMENTS      BYTES  PROVED
-        shop.orders  store.orders       2    1,234,567    4.8 MiB  equal
-        completed: 1,234,567 documents (4.8 MiB) of 1 collections in 2 chunks, 2.5 s, 1.9 MiB/s
+        insta::assert_snapshot!(report(serde_json::json!({})).text(), @r"
+        FROM         TO            CHUNKS  DOCUMENTS    BYTES  PROVED
+        shop.orders  store.orders       1  1,234,567  4.8 MiB  equal
+        shop.recent  store.recent       0       view      0 B  -
+        completed: 1,234,568 documents (4.8 MiB) of 2 collections in 2 chunks, 2.5 s, 1.9 MiB/s
         verified: every document compared byte for byte in 64 ranges, no difference
         ");
     }
 
     #[test]
+    fn a_simulation_says_what_would_be_moved() {
+        let planned = serde_json::json!({ "mode": "simulate", "documents": 0, "bytes": 0,
+            "planned": { "documents": 7, "bytes": 900 } });
+        insta::assert_snapshot!(report(planned).text(), @r"
+        FROM         TO            CHUNKS  DOCUMENTS  BYTES
+        shop.orders  store.orders       1          7  900 B
+        shop.recent  store.recent       0       view    0 B
+        completed: 7 documents (900 B) of 2 collections in 2 chunks would be moved; nothing was written; 2.5 s
+        ");
+    }
+
+    #[test]
+    fn a_simulation_that_is_refused_says_why_and_no_figures() {
+        let refused = serde_json::json!({ "mode": "simulate", "state": "failed", "units": 0, "by_unit": [],
+            "refused": [{ "what": "shop.orders", "reason": "it holds documents" }] });
+        insta::assert_snapshot!(report(refused).text(), @r"
+          refused: shop.orders it holds documents
+        failed: nothing would be moved, and nothing was written; 2.5 s
+        ");
+    }
+
+    #[test]
+    fn a_verification_says_what_was_compared_and_when_only_the_order_differs() {
+        let compared =
+            serde_json::json!({ "mode": "verify", "state": "completed_with_failures", "verified": proof(0, 12, 12) });
+        insta::assert_snapshot!(report(compared).text(), @r"
+        FROM         TO             COMPARED    BYTES  FOUND
+        shop.orders  store.orders  1,234,567  4.8 MiB  equal
+        shop.recent  store.recent       view      0 B  -
+        completed with failures: 1,234,568 documents (4.8 MiB) of 2 collections compared, 2.5 s, 1.9 MiB/s of each side
+        NOT EQUAL: 0 missing, 0 extra, 12 different; 0 repaired
+        all of those that differ have the same fields and values in another order, as targets that put _id first make them; --ignore-field-order takes such documents as equal
+        ");
+    }
+
+    #[test]
+    fn a_kept_dump_is_proved_whole_and_not_compared() {
+        let kept = serde_json::json!({ "mode": "dump-only", "dump": "nightly" });
+        insta::assert_snapshot!(report(kept).text(), @r"
+        FROM         TO            CHUNKS  DOCUMENTS    BYTES  PROVED
+        shop.orders  store.orders       1  1,234,567  4.8 MiB  whole
+        shop.recent  store.recent       0       view      0 B  -
+        completed: 1,234,568 documents (4.8 MiB) of 2 collections in 2 chunks, 2.5 s, 1.9 MiB/s
+        kept in the spool as dump nightly
+        proved: every part in the spool was read again and is whole, 64 chunks
+        ");
+    }
+
+    #[test]
     fn a_difference_is_shouted_and_is_not_good() {
-        let report = report("completed_with_failures", 3);
-        assert!(report.text().contains("NOT EQUAL: 3 missing"));
+        let report = report(serde_json::json!({ "state": "completed_with_failures", "verified": proof(3, 2, 1) }));
+        assert!(report.text().contains("NOT EQUAL: 3 missing, 0 extra, 2 different"));
+        assert!(report.text().contains("\n1 of those that differ"), "{}", report.text());
         assert!(!report.is_good());
     }
 }

@@ -141,6 +141,7 @@ impl RepairFlags {
     pub fn apply(&self, spec: &mut Spec) {
         spec.repair |= self.repair;
         spec.delete_extra |= self.delete_extra;
+        spec.ignore_field_order |= self.ignore_field_order;
     }
 }
 
@@ -299,6 +300,7 @@ mod tests {
             "hash",
             "--repair",
             "--delete-extra",
+            "--ignore-field-order",
             "--chunk-documents",
             "1",
             "--chunk-bytes",
@@ -337,7 +339,7 @@ mod tests {
             "from": "mongodb://a", "to": "mongodb://b", "include": ["s.*"], "exclude": ["s.t"],
             "filters": [{ "collection": "s.o", "query": "{}" }], "renames": [{ "from": "s.*", "to": "t.*" }],
             "mode": "direct", "engine": "mongo-tools", "write": "merge", "indexes": "none", "verify": "hash",
-            "repair": true, "delete_extra": true, "chunks": { "documents": 1, "bytes": 2048, "max": 3 },
+            "repair": true, "delete_extra": true, "ignore_field_order": true, "chunks": { "documents": 1, "bytes": 2048, "max": 3 },
             "pools": { "plan": 4, "adaptive": true }, "rates": { "documents": 5, "bytes": 6, "operations": 7 },
             "priorities": [{ "collection": "s.o", "priority": -8 }],
             "retry": { "on_exhausted": "skip", "attempts": 9 }, "stuck": { "after_seconds": 10, "revoke": true },
