@@ -6,6 +6,7 @@
 
 mod bench;
 mod generate;
+mod promtool;
 mod prove;
 mod services;
 mod setup;

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use clap::Args;
 
+use crate::promtool;
 use crate::services::{ALL, Service, on_path};
 
 #[derive(Args)]
@@ -19,14 +20,18 @@ pub struct Options {
     check: bool,
 }
 
-/// Installs every server, and fails where one cannot be had.
+/// Installs every server and what else tests ask for, and fails where one cannot be had.
 pub fn run(options: &Options) -> Result<()> {
     let missing = if options.check { missing(&ALL) } else { install(&ALL) };
-    if !missing.is_empty() {
-        let names = missing.iter().map(|service| service.name()).collect::<Vec<_>>().join(", ");
-        anyhow::bail!("this machine lacks {names}");
+    let promtool = if options.check { promtool::find() } else { promtool::install() };
+    let mut names = missing.iter().map(|service| service.name()).collect::<Vec<_>>();
+    if promtool.is_none() {
+        names.push("promtool");
     }
-    println!("setup: everything is there ({})", ALL.map(Service::name).join(", "));
+    if !names.is_empty() {
+        anyhow::bail!("this machine lacks {}", names.join(", "));
+    }
+    println!("setup: everything is there ({}, promtool)", ALL.map(Service::name).join(", "));
     Ok(())
 }
 
@@ -58,6 +63,12 @@ fn missing(services: &[Service]) -> Vec<Service> {
 }
 
 fn apt(packages: &[&str]) -> Result<()> {
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+}
+
+/// Debian's package manager, as whoever may change the machine.
+pub fn apt_get(arguments: &[&str]) -> Result<()> {
     if on_path("apt-get").is_none() {
         anyhow::bail!("this machine has no apt-get; install them by its own package manager");
     }
@@ -65,15 +76,11 @@ fn apt(packages: &[&str]) -> Result<()> {
     if !is_root && on_path("sudo").is_none() {
         anyhow::bail!("only root may install packages, and there is no sudo");
     }
-    let apt_get = |arguments: &[&str]| {
-        // `sudo -n` fails instead of asking: nobody may be there to answer.
-        let mut command = if is_root { Command::new("apt-get") } else { Command::new("sudo") };
-        if !is_root {
-            command.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        }
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
-        crate::workspace::succeed(&mut command, &format!("apt-get {}", arguments.join(" ")))
-    };
-    apt_get(&["update", "-qq"])?;
-    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+    // `sudo -n` fails instead of asking: nobody may be there to answer.
+    let mut command = if is_root { Command::new("apt-get") } else { Command::new("sudo") };
+    if !is_root {
+        command.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    }
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
+    crate::workspace::succeed(&mut command, &format!("apt-get {}", arguments.join(" ")))
 }

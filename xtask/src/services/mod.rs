@@ -8,7 +8,7 @@
 //! in [`crate::setup`].
 
 mod beanstalkd;
-mod built;
+pub mod built;
 mod cassandra;
 mod command;
 mod ferret;

@@ -20,7 +20,7 @@ use clap::Args;
 use crate::generate::{self, BINARY, GENERATOR, Generators};
 use crate::services::{Durability, Place, Running, Service, free_port, new_folder};
 use crate::workspace::{Workspace, succeed};
-use crate::{setup, tidy};
+use crate::{promtool, setup, tidy};
 use skipped::Skipped;
 use transcript::Transcript;
 
@@ -33,6 +33,9 @@ const SERVERS: [(Service, &str); 6] = [
     (Service::Cassandra, "CAPSTAN_TEST_CASSANDRA_URL"),
     (Service::S3, "CAPSTAN_TEST_S3_URL"),
 ];
+
+/// Tells the test of the alert rules where the tool is that reads them.
+const PROMTOOL: &str = "CAPSTAN_TEST_PROMTOOL";
 
 #[derive(Args)]
 pub struct Options {
@@ -79,11 +82,12 @@ impl Tally {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let folder = new_folder("test")?;
     let servers = if options.no_services { Vec::new() } else { start_servers(&folder)? };
+    let promtool = if options.no_services { promtool::find() } else { promtool::install() };
     let mut tally = Tally::default();
     checks(workspace, &mut tally);
     if let Some(generators) = build(workspace, &mut tally) {
         tally.check("generated files", || generate::generate(workspace, &generators, true));
-        tests(workspace, &servers, &mut tally)?;
+        tests(workspace, &servers, promtool.as_deref(), &mut tally)?;
     }
     stop_servers(servers, &folder)?;
     Ok(conclude(&tally, options.strict))
@@ -111,7 +115,7 @@ fn build(workspace: &Workspace, tally: &mut Tally) -> Option<Generators> {
     generators
 }
 
-fn tests(workspace: &Workspace, servers: &[Running], tally: &mut Tally) -> Result<()> {
+fn tests(workspace: &Workspace, servers: &[Running], promtool: Option<&Path>, tally: &mut Tally) -> Result<()> {
     println!("==> tests");
     let scratch = workspace.scratch()?;
     let skipped = scratch.join("skipped.txt");
@@ -126,6 +130,7 @@ fn tests(workspace: &Workspace, servers: &[Running], tally: &mut Tally) -> Resul
             command.env(variable, &running.url);
         }
     }
+    command.env_remove(PROMTOOL).envs(promtool.map(|tool| (PROMTOOL, tool)));
     let log = scratch.join("test.log");
     let transcript = follow(&mut command, File::create(&log).with_context(|| format!("create {}", log.display()))?)?;
     println!("    the whole output is in {}", log.display());
