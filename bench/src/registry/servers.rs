@@ -4,14 +4,19 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tokio::time::{sleep, timeout};
 
 use super::case::{REPORTED, Turns};
 use super::options::Options;
 use super::rest::Rest;
 use crate::capstan::Capstan;
 
+/// How long a server may take until it leads, and how often it is asked.
+const LEADS_MAX: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What makes journals in one database different.
 static JOURNALS: AtomicU64 = AtomicU64::new(1);
 
@@ -38,6 +43,8 @@ impl Server {
     pub async fn start_on(options: &Options, folder: PathBuf, journal: Option<String>) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let capstan = Capstan::start(&options.capstan, &folder, journal.as_deref()).await?;
+        let leads = leads(&capstan.http);
+        timeout(LEADS_MAX, leads).await.context("the server did not lead in time")??;
         Ok(Self { capstan, folder, turns: Arc::new(Turns::new(REPORTED)), journal })
     }
 
@@ -64,6 +71,18 @@ impl Server {
         ensure!(status == 200, "the figures were answered with {status}: {text}");
         let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         found.with_context(|| format!("there is no figure named {name}"))
+    }
+}
+
+/// Waits until the server leads: one that shares a journal listens before.
+async fn leads(server: &str) -> Result<()> {
+    let mut rest = Rest::open(server).await?;
+    loop {
+        let (status, body) = rest.ask("GET", "/health/ready", "").await?;
+        if status == 200 && body.contains("\"role\":\"leader\"") {
+            return Ok(());
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 
