@@ -18,6 +18,7 @@
 mod acquiring;
 mod adapting;
 mod admission;
+mod alerting;
 mod backup;
 mod briefing;
 mod clock;
@@ -43,6 +44,7 @@ mod streams;
 mod waiters;
 mod watch;
 
+pub use alerting::AlertWatch;
 pub use backup::{Backup, StartBackupError, audited_streams};
 pub use clock::{Clock, SystemClock};
 pub use cluster::{Cluster, ClusterError, Leadership, SharedStore, StoreError, Term, Turn};

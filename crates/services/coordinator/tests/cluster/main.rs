@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alerting;
 mod shared;
 
 use capstan_coordinator::{Clock, Cluster, Failure, Handle, Options, Retention, SystemClock, Term, Turn};
