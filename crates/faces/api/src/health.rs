@@ -93,6 +93,7 @@ pub async fn figures(State(api): State<Api>) -> Response<Body> {
     let mut text = String::with_capacity(16 << 10);
     metrics::write_build(&mut text, &api.info.version);
     metrics::write_status(&mut text, api.handle.status());
+    api.info.alerts.write(&mut text);
     // A server that does not lead has no items to count; its other figures are still wanted.
     if let Ok(Ok(work)) = tokio::time::timeout(PATIENCE, work_figures(&api.handle)).await {
         work.write(&mut text);

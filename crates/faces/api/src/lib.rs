@@ -30,6 +30,7 @@ mod v1;
 pub mod wire;
 
 pub use door::Door;
+pub use metrics::alerts::AlertFigures;
 pub use openapi::openapi;
 pub use problem::{Class, Problem, Retry};
 pub use router::{ServerInfo, route_paths, router, with_fallback};

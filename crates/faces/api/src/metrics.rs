@@ -1,8 +1,9 @@
-//! What is counted, and how it is told to Prometheus. Every name stands here or in [`jobs`], with its unit.
+//! What is counted, and how it is told to Prometheus. Every name stands here, in [`alerts`] or in [`jobs`], with its unit.
 //!
 //! Labels are bounded: routes are those of the table, methods and statuses are classes, states are enumerated, and only
 //! so many jobs and collections have figures of their own. No session, item or worker is ever a label.
 
+pub mod alerts;
 pub mod jobs;
 
 use axum::http::{Method, StatusCode};

@@ -4,6 +4,7 @@ use crate::console;
 use crate::counted::Counting;
 use crate::health;
 use crate::metrics::Metrics;
+use crate::metrics::alerts::AlertFigures;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::v1::{self, history, items, jobs, leases, limits, pipelines, sessions, system, watch};
@@ -24,6 +25,8 @@ pub struct ServerInfo {
     pub advertise: String,
     /// Ends streams, so that a graceful stop does not wait for them.
     pub closing: CancellationToken,
+    /// What became of its alerts.
+    pub alerts: AlertFigures,
 }
 
 /// What handlers hold.

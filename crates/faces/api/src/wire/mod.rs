@@ -3,6 +3,7 @@
 //! Requests are read straight into checked names, refuse fields they do not know, and are lowered to commands.
 //! Answers borrow from what the coordinator gave.
 
+pub mod alert;
 pub mod fact;
 pub mod grant;
 pub mod item;

@@ -75,8 +75,12 @@ impl World {
         let options = Options { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Options::default() };
         let (coordinator, handle) = Coordinator::start(Box::new(journal), options).unwrap();
         let closing = CancellationToken::new();
-        let info =
-            ServerInfo { version: "1.2.3".into(), advertise: "http://127.0.0.1:8000".into(), closing: closing.clone() };
+        let info = ServerInfo {
+            version: "1.2.3".into(),
+            advertise: "http://127.0.0.1:8000".into(),
+            closing: closing.clone(),
+            alerts: Default::default(),
+        };
         let router = with_fallback(router(handle.clone(), info));
         Self { _dir: dir, coordinator: Some(coordinator), handle, router, closing, clock }
     }

@@ -4,6 +4,7 @@ use super::server;
 use crate::failure::Failure;
 use crate::home::{Home, state_folder};
 use crate::station::Addresses;
+use capstan_worker::Secrets;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub struct DevOptions {
     /// Items the worker works on at a time; twice the cores where nothing is said
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
+    #[command(flatten)]
+    alerts: server::AlertOptions,
 }
 
 fn loopback(text: &str) -> Result<String, String> {
@@ -46,7 +49,10 @@ pub fn run(options: DevOptions) -> Result<(), Failure> {
         let stop = server::stop_signals()?;
         let data_dir = options.data_dir.clone().map_or_else(state_folder, Ok)?;
         let addresses = Addresses { http: options.http, grpc: options.grpc, advertise: None };
+        let secrets = Secrets { folder: Some(crate::secrets::folder(&data_dir)) };
+        let alerts = options.alerts.alone()?.open(&secrets)?;
         let mut home = Home::open(&data_dir, &addresses, options.slots).await?;
+        home.station.tell_of_health(&alerts);
         server::announce(home.station.http, home.station.grpc)?;
         tokio::select! {
             ended = home.station.ended() => server::told(ended),

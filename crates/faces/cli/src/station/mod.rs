@@ -1,13 +1,15 @@
 //! A whole server inside this process: journal, coordinator, REST and gRPC on loopback or elsewhere.
 
+mod alerts;
 mod shared;
 
+pub use alerts::Alerts;
 pub use shared::SharedStation;
 
 use crate::failure::Failure;
 use anyhow::Context as _;
-use capstan_api::ServerInfo;
 use capstan_api::grpc::{self, Listening};
+use capstan_api::{AlertFigures, ServerInfo};
 use capstan_coordinator::{Coordinator, EndError, Handle, Options};
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions};
 use std::net::SocketAddr;
@@ -43,6 +45,9 @@ pub struct Station {
     pub http: SocketAddr,
     /// Where gRPC alone is served.
     pub grpc: SocketAddr,
+    /// Where others are told to ask.
+    advertised: String,
+    figures: AlertFigures,
     coordinator: Coordinator,
     closing: CancellationToken,
     serving: TaskTracker,
@@ -67,17 +72,29 @@ impl Station {
         let (coordinator, handle) = started.await.context("the start panicked")??;
         let closing = CancellationToken::new();
         let serving = TaskTracker::new();
+        let figures = AlertFigures::default();
         let info = ServerInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             advertise: advertised.clone(),
             closing: closing.clone(),
+            alerts: figures.clone(),
         };
-        let listening = Listening { http: http_address.to_string(), grpc: grpc_address.to_string(), advertised };
+        let listening = Listening {
+            http: http_address.to_string(),
+            grpc: grpc_address.to_string(),
+            advertised: advertised.clone(),
+        };
         let calls = grpc::routes(handle.clone(), listening, closing.clone(), serving.clone());
         let everything = capstan_api::with_fallback(capstan_api::router(handle.clone(), info).merge(calls.clone()));
         serving.spawn(capstan_api::serve(http, everything, closing.clone()));
         serving.spawn(capstan_api::serve(grpc_listener, grpc::with_fallback(calls), closing.clone()));
-        Ok(Self { handle, http: http_address, grpc: grpc_address, coordinator, closing, serving })
+        let (http, grpc) = (http_address, grpc_address);
+        Ok(Self { handle, http, grpc, advertised, figures, coordinator, closing, serving })
+    }
+
+    /// Tells of health from now on, until it closes.
+    pub fn tell_of_health(&self, alerts: &Alerts) {
+        alerts.begin(&self.handle, self.advertised.clone(), &self.figures, &self.closing, &self.serving);
     }
 
     /// Its URL for clients in this process or beside it.

@@ -1,11 +1,11 @@
 //! One server of several on a journal: leads or passes on, and says which.
 
-use super::{Addresses, listen};
+use super::{Addresses, Alerts, listen};
 use crate::failure::Failure;
 use anyhow::Context as _;
 use axum::Router;
 use capstan_api::grpc::{self, Listening};
-use capstan_api::{Door, Lines, ServerInfo, Standby};
+use capstan_api::{AlertFigures, Door, Lines, ServerInfo, Standby};
 use capstan_coordinator::{Cluster, Handle, Options, SharedStore, Term, Turn};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub struct SharedStation {
 }
 
 impl SharedStation {
-    /// Listens, connects to the shared journal, and takes part in the election.
-    pub async fn start(store: Arc<dyn SharedStore>, addresses: &Addresses) -> Result<Self, Failure> {
+    /// Listens, connects to the shared journal, and takes part in the election. Tells of health while it leads.
+    pub async fn start(store: Arc<dyn SharedStore>, addresses: &Addresses, alerts: Alerts) -> Result<Self, Failure> {
         let http = listen(&addresses.http, "--http").await?;
         let grpc_listener = listen(&addresses.grpc, "--grpc").await?;
         let (http_address, grpc_address) = (http.local_addr()?, grpc_listener.local_addr()?);
@@ -45,7 +45,14 @@ impl SharedStation {
         let cluster = started.await.context("the start panicked")??;
         let (closing, serving) = (CancellationToken::new(), TaskTracker::new());
         let listening = Listening { http: http_address.to_string(), grpc: grpc_address.to_string(), advertised };
-        let stage = Stage { listening, lines: Lines::default(), closing: closing.clone(), serving: serving.clone() };
+        let stage = Stage {
+            listening,
+            alerts,
+            figures: AlertFigures::default(),
+            lines: Lines::default(),
+            closing: closing.clone(),
+            serving: serving.clone(),
+        };
         let (turns, doors) = (cluster.turns(), Doors::new());
         serving.spawn(capstan_api::serve(http, doors.http.clone(), closing.clone()));
         serving.spawn(capstan_api::serve(grpc_listener, doors.grpc.clone(), closing.clone()));
@@ -107,6 +114,9 @@ impl Doors {
 /// What each turn's routes are made of.
 struct Stage {
     listening: Listening,
+    alerts: Alerts,
+    /// Over all turns.
+    figures: AlertFigures,
     lines: Lines,
     closing: CancellationToken,
     serving: TaskTracker,
@@ -137,7 +147,9 @@ impl Stage {
             version: env!("CARGO_PKG_VERSION").into(),
             advertise: self.listening.advertised.clone(),
             closing: over.clone(),
+            alerts: self.figures.clone(),
         };
+        self.alerts.begin(&handle, self.listening.advertised.clone(), &self.figures, over, &self.serving);
         let calls = grpc::routes(handle.clone(), self.listening.clone(), over.clone(), self.serving.clone());
         let everything = capstan_api::router(handle, info).merge(calls.clone());
         doors.http.exchange(capstan_api::with_fallback(everything));

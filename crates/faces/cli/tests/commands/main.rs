@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a step of it does")]
 
+mod alerts;
 mod backup;
 mod binary;
 mod pipeline;

@@ -1,8 +1,10 @@
 //! The control plane: one journal, one coordinator, REST and gRPC over it.
 
+mod alerts;
 mod settings;
 mod signals;
 
+pub use self::alerts::AlertOptions;
 pub use self::settings::ServerOptions;
 use self::settings::Settings;
 use crate::failure::Failure;
@@ -60,10 +62,12 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
     let addresses =
         Addresses { http: settings.http.to_string(), grpc: settings.grpc.to_string(), advertise: settings.advertise };
     let secrets = Secrets { folder: Some(crate::secrets::folder(&settings.data_dir)) };
+    let alerts = settings.alerts.open(&secrets)?;
     if let Some(store) = settings.journal.store(&secrets)? {
-        return share(SharedStation::start(store, &addresses).await?, stop).await;
+        return share(SharedStation::start(store, &addresses, alerts).await?, stop).await;
     }
     let mut station = Station::start(&settings.data_dir, &addresses, EmbeddedOptions::default()).await?;
+    station.tell_of_health(&alerts);
     announce(station.http, station.grpc)?;
 
     let ended = tokio::select! {

@@ -1,11 +1,14 @@
 //! How a server is set up: defaults, then the file, then the environment, then what was typed.
 
+use super::alerts::{AlertOptions, AlertSettings, AlertTable};
 use crate::failure::Failure;
 use crate::journals::Place;
 use clap::Args;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -16,8 +19,8 @@ use std::path::{Path, PathBuf};
   capstan server --data-dir ./data --http 127.0.0.1:0 --grpc 127.0.0.1:0
 
 When it is ready it prints one line: listening http=HOST:PORT grpc=HOST:PORT. gRPC is answered on both ports. Settings
-may also come from the [server] table of a file, or from the environment as CAPSTAN__SERVER__HTTP and so on; what is
-typed wins. Several servers on one postgres:// or cassandra:// journal elect one that leads; the others pass requests on
+may also come from the tables [server] and [alerts] of a file, or from the environment as CAPSTAN__SERVER__HTTP,
+CAPSTAN__ALERTS__WEBHOOKS and so on; what is typed wins. Several servers on one postgres:// or cassandra:// journal elect one that leads; the others pass requests on
 to it, and one of them takes over when it is gone. It ends with 20 where the journal failed, and with 21 where another server leads the journal.")]
 pub struct ServerOptions {
     /// Where everything that must survive is kept
@@ -46,6 +49,9 @@ pub struct ServerOptions {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(skip)]
+    alerts: AlertOptions,
     /// Listen on addresses that other machines reach, although anybody who reaches them may do anything
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -71,6 +77,7 @@ pub struct Settings {
     /// What others are told to ask; where it listens, where nothing is said.
     pub advertise: Option<String>,
     pub journal: Place,
+    pub alerts: AlertSettings,
 }
 
 /// The `[server]` table with its defaults.
@@ -105,32 +112,89 @@ impl Default for Table {
 impl Settings {
     /// Whether a file is sound, whatever else is typed with it; all faults are told together.
     pub fn check(file: &Path) -> Result<(), Failure> {
-        let table: Table =
-            extracted(Figment::from(Serialized::default("server", Table::default())).merge(Toml::file_exact(file)))?;
-        Table { data_dir: table.data_dir.clone().or_else(|| Some(".".into())), ..table }.lower().map(drop)
+        refuse_unknown_tables(file)?;
+        let Tables { server, alerts } = extracted(defaults().merge(Toml::file_exact(file)))?;
+        let server = Table { data_dir: server.data_dir.clone().or_else(|| Some(".".into())), ..server };
+        Tables { server, alerts }.lower().map(drop)
     }
 
     /// Lowers what was typed to what is meant; all faults are told together.
     pub fn from(options: ServerOptions) -> Result<Self, Failure> {
-        let mut figment = Figment::from(Serialized::default("server", Table::default()));
+        let mut figment = defaults();
         if let Some(file) = &options.config {
+            refuse_unknown_tables(file)?;
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(Env::prefixed("CAPSTAN__").split("__")).merge(Serialized::default("server", &options));
+        figment = figment
+            .merge(Env::prefixed("CAPSTAN__").split("__"))
+            .merge(Serialized::default("server", &options))
+            .merge(Serialized::default("alerts", &options.alerts));
         extracted(figment)?.lower()
     }
 }
 
-fn extracted(figment: Figment) -> Result<Table, Failure> {
-    figment.extract_inner("server").map_err(|error| {
-        let faults: Vec<_> = error.into_iter().map(|fault| fault.to_string()).collect();
-        Failure::Usage(faults.join("\n       "))
-    })
+/// By their names.
+const TABLES: [&str; 2] = ["server", "alerts"];
+
+/// The tables of a file.
+#[derive(Debug, PartialEq)]
+struct Tables {
+    server: Table,
+    alerts: AlertTable,
+}
+
+fn defaults() -> Figment {
+    Figment::from(Serialized::default("server", Table::default()))
+        .merge(Serialized::default("alerts", AlertTable::default()))
+}
+
+/// A table by a wrong name would be passed over, and with it what somebody relies on.
+fn refuse_unknown_tables(file: &Path) -> Result<(), Failure> {
+    // A file that cannot be read is told of where it is read.
+    let found: BTreeMap<String, IgnoredAny> = Figment::from(Toml::file_exact(file)).extract().unwrap_or_default();
+    match found.into_keys().find(|name| !TABLES.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Failure::Usage(format!(
+            "{} has {name:?} where only the tables [{}] are known",
+            file.display(),
+            TABLES.join("], [")
+        ))),
+    }
+}
+
+fn extracted(figment: Figment) -> Result<Tables, Failure> {
+    fn table<'de, T: Deserialize<'de>>(figment: &Figment, name: &str, faults: &mut Vec<String>) -> Option<T> {
+        let told = |error: figment::Error| error.into_iter().map(|fault| without_excerpt(&fault.to_string())).collect();
+        figment.extract_inner(name).map_err(|error| faults.append(&mut told(error))).ok()
+    }
+    let mut faults = Vec::new();
+    match (table(&figment, "server", &mut faults), table(&figment, "alerts", &mut faults)) {
+        (Some(server), Some(alerts)) => Ok(Tables { server, alerts }),
+        _ => {
+            // What no table can be read of is said once.
+            faults.dedup();
+            Err(Failure::Usage(faults.join("\n       ")))
+        }
+    }
+}
+
+/// The same without the lines of the file that a fault shows: they may hold a secret. Where it is stays.
+fn without_excerpt(fault: &str) -> String {
+    let is_excerpt = |line: &&str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+    let lines: Vec<_> = fault.lines().filter(|line| !is_excerpt(line)).collect();
+    lines.join(": ")
+}
+
+impl Tables {
+    fn lower(self) -> Result<Settings, Failure> {
+        let mut faults = Vec::new();
+        let alerts = self.alerts.lower(&mut faults);
+        self.server.lower(alerts, faults)
+    }
 }
 
 impl Table {
-    fn lower(self) -> Result<Settings, Failure> {
-        let mut faults = Vec::new();
+    fn lower(self, alerts: AlertSettings, mut faults: Vec<String>) -> Result<Settings, Failure> {
         if self.data_dir.is_none() {
             faults.push("a server needs --data-dir DIR: where everything that must survive is kept".to_owned());
         }
@@ -157,6 +221,7 @@ impl Table {
                 log_json: self.log_json,
                 advertise: self.advertise,
                 journal,
+                alerts,
             }),
             _ => Err(Failure::Usage(faults.join("\n       "))),
         }
@@ -180,6 +245,7 @@ mod tests {
             advertise: None,
             journal: None,
             config: None,
+            alerts: AlertOptions::default(),
             allow_remote_without_authentication: false,
             log: None,
             log_json: false,
@@ -218,9 +284,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, crate::commands::config::DEFAULT).unwrap();
 
-        let table = extracted(Figment::from(Toml::file_exact(file.path()))).unwrap();
+        let tables = extracted(Figment::from(Toml::file_exact(file.path()))).unwrap();
 
-        assert_eq!(table, Table { log: "info".into(), ..Table::default() });
+        let server = Table { log: "info".into(), ..Table::default() };
+        assert_eq!(tables, Tables { server, alerts: AlertTable::default() });
         Settings::check(file.path()).unwrap();
     }
 
@@ -237,6 +304,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_told_without_what_stands_in_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in [
+            "[alerts]\nwebhooks = [\"https://hooks.example.com/hunter2\"\n",
+            "[alerts]\nwebhooks = \"https://hooks.example.com/hunter2\nallow = []\n",
+            "[alerts]\nwebhooks = { hunter2 = \"hunter2\" }\n",
+            "[alerts]\nwebhooks = [[\"hunter2\"]]\n",
+            "[alerts]\nwebhooks = \"https://hooks.example.com/hunter2\"\n",
+            "[alerts]\nwebhook = \"https://hooks.example.com/hunter2\"\n",
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let message = fault(ServerOptions { config: Some(file.path().into()), ..typed() });
+            assert!(!message.contains("hunter2"), "{message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+        }
+    }
+
+    #[test]
     fn what_is_typed_wins_over_the_file_and_a_wrong_key_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, "[server]\nhttp = \"127.0.0.1:1\"\ngrpc = \"127.0.0.1:2\"\n").unwrap();
@@ -248,5 +333,9 @@ mod tests {
 
         std::fs::write(&file, "[server]\nhtpp = \"127.0.0.1:1\"\n").unwrap();
         assert!(fault(options()).contains("htpp"));
+
+        std::fs::write(&file, "[alert]\nfor = \"1s\"\n").unwrap();
+        assert!(fault(options()).contains("\"alert\""));
+        assert!(Settings::check(file.path()).is_err());
     }
 }
