@@ -132,7 +132,7 @@ impl Coordinator {
             feed: Arc::clone(&feed),
             parked: Arc::default(),
         };
-        let housekeeping = Housekeeping::new(options.retention);
+        let housekeeping = Housekeeping::new(options.retention, recovered.streams.newest_wall(), options.clock.now());
         let parts = Parts {
             recovered,
             journal,

@@ -68,12 +68,37 @@ impl Owner {
 
     pub(crate) fn stop(&mut self) -> End {
         self.status.set_role(Role::Stopping);
+        if let Some(end) = self.record_held() {
+            return end;
+        }
         // What is still queued is told to go elsewhere; nothing of it was decided.
         self.tell_everybody(&Failure::Stopped);
+        if !self.leadership.is_for_ever() {
+            // Somebody waits to lead, and its quiet moments are as good.
+            return End::Stopped;
+        }
         match self.rest() {
             Ok(()) => End::Stopped,
             Err(error) => End::Broken(error.to_string()),
         }
+    }
+
+    /// Reports that pipelines made within their second: the next leader would know nothing of them.
+    fn record_held(&mut self) -> Option<End> {
+        while self.state.registry.holds_reports() {
+            let now = self.now();
+            self.commit.restart(now.wall);
+            if let Err(refusal) = self.room() {
+                tracing::warn!(%refusal, "the last reports of pipelines could not be recorded");
+                return None;
+            }
+            // It cannot be refused.
+            let _ = self.perform_registry(&capstan_registry::Command::Settle, now);
+            if let Some(end) = self.flush(now) {
+                return Some(end);
+            }
+        }
+        None
     }
 
     /// Whoever has not been answered is told why not.

@@ -3,7 +3,7 @@
 use crate::state::State;
 use crate::status::Status;
 use crate::streams::{self, Streams, session_of};
-use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position, SessionName, StreamName};
+use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position, SessionName, StreamName, WallTime};
 use capstan_journal::retention::{self, LogFacts, StreamPolicy};
 use capstan_journal::{Journal, JournalError, SnapshotProgress, SnapshotWriter};
 use capstan_work::Slice;
@@ -58,9 +58,33 @@ struct Snapshot {
     sliced: bool,
 }
 
+/// How late it is for what is let go of by age.
+///
+/// No later than the log says, and the time that has passed since: a machine whose clock is days ahead must not destroy
+/// what is kept for days. What a server was down for is waited for once more.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    newest: WallTime,
+    since: Monotonic,
+}
+
+impl Age {
+    /// `newest` is the latest time in the log that this leadership began with.
+    fn begin(newest: WallTime, now: Moment) -> Self {
+        // An empty log keeps nothing yet.
+        let newest = if newest == WallTime::default() { now.wall } else { newest };
+        Self { newest, since: now.monotonic }
+    }
+
+    fn at(self, now: Moment) -> WallTime {
+        now.wall.min(self.newest + now.monotonic.since(self.since))
+    }
+}
+
 /// Keeps the log short while the owner goes on with its work.
 pub(crate) struct Housekeeping {
     retention: Retention,
+    age: Age,
     next_look: Monotonic,
     due: VecDeque<StreamName>,
     now: Option<Snapshot>,
@@ -86,10 +110,19 @@ pub(crate) struct House<'a> {
 }
 
 impl Housekeeping {
-    pub fn new(retention: Retention) -> Self {
-        let (due, next_look) = (VecDeque::new(), Monotonic(0));
-        let audited = Vec::new();
-        Self { retention, next_look, due, now: None, trimming: None, audited, look_again: false, freeing: false }
+    /// For a leadership that began with a log whose latest time is `newest`.
+    pub fn new(retention: Retention, newest: WallTime, now: Moment) -> Self {
+        Self {
+            retention,
+            age: Age::begin(newest, now),
+            next_look: Monotonic(0),
+            due: VecDeque::new(),
+            now: None,
+            trimming: None,
+            audited: Vec::new(),
+            look_again: false,
+            freeing: false,
+        }
     }
 
     /// Whether there is a step to take at once.
@@ -198,7 +231,7 @@ impl Housekeeping {
             next: tail.next,
             bytes: house.streams.log_bytes(tail.first),
             held_back_max: retention.held_back_max,
-            now: house.now.wall,
+            now: self.age.at(house.now),
         };
         let plan = retention::plan(&log, &facts);
         self.due = plan.snapshot.into();
@@ -301,5 +334,43 @@ fn drop_snapshots(house: &mut House<'_>, stream: &StreamName, which: impl Fn(Pos
             tracing::warn!(%stream, %error, "a snapshot could not be dropped; it will be tried again");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Millis = Millis::secs(86_400);
+    const NOW: WallTime = WallTime(1_790_000_000_000_000);
+
+    fn after(time: Millis, wall: WallTime) -> Moment {
+        Moment { monotonic: Monotonic(7_000) + time, wall }
+    }
+
+    #[test]
+    fn a_clock_that_is_days_ahead_makes_nothing_old() {
+        let ahead = NOW + Millis(31 * DAY.get());
+        let age = Age::begin(NOW, after(Millis(0), ahead));
+        assert_eq!(age.at(after(Millis(0), ahead)), NOW);
+        // It jumps while the server runs.
+        let age = Age::begin(NOW, after(Millis(0), NOW));
+        assert_eq!(age.at(after(Millis::secs(5), ahead)), NOW + Millis::secs(5));
+    }
+
+    #[test]
+    fn things_grow_old_with_the_time_that_passes() {
+        let age = Age::begin(NOW, after(Millis(0), NOW));
+        let later = Millis(31 * DAY.get());
+        assert_eq!(age.at(after(later, NOW + later)), NOW + later);
+        // The times in the log were ahead, and this machine knows better.
+        let age = Age::begin(NOW + later, after(Millis(0), NOW));
+        assert_eq!(age.at(after(Millis::secs(5), NOW + Millis::secs(5))), NOW + Millis::secs(5));
+    }
+
+    #[test]
+    fn an_empty_log_begins_with_the_time_of_the_machine() {
+        let age = Age::begin(WallTime::default(), after(Millis(0), NOW));
+        assert_eq!(age.at(after(DAY, NOW + DAY)), NOW + DAY);
     }
 }

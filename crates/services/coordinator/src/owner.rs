@@ -10,7 +10,7 @@ use crate::message::{Message, Pending, weight};
 use crate::recovery::{self, Recovered};
 use crate::settling::Settled;
 use crate::state::{State, Writing};
-use crate::status::Status;
+use crate::status::{Role, Status};
 use crate::streams::Streams;
 use crate::waiters::Waiters;
 use capstan_ids::{Epoch, Millis, Moment, Monotonic, Position};
@@ -144,7 +144,8 @@ impl Owner {
             if let Some(end) = self.batch(first) {
                 return end;
             }
-            if self.stopping {
+            // The message that says so finds no place in a full queue, which is worked off first: nothing comes after it.
+            if self.stopping || (self.status.role() == Role::Stopping && self.queue.is_empty()) {
                 return self.stop();
             }
             self.keep_house();
@@ -219,7 +220,7 @@ impl Owner {
     }
 
     /// Room for one flush, or why there is none.
-    fn room(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn room(&mut self) -> Result<(), Refusal> {
         if let Some((refusal, asked)) = &self.full
             && asked.elapsed() < FULL_PAUSE
         {
@@ -235,7 +236,7 @@ impl Owner {
         room
     }
 
-    fn now(&mut self) -> Moment {
+    pub(crate) fn now(&mut self) -> Moment {
         let mut now = self.clock.now();
         now.wall = recovery::not_before(now.wall, self.last_wall);
         self.last_wall = now.wall;
@@ -247,7 +248,7 @@ impl Owner {
         state.perform(command, &mut writing)
     }
 
-    fn perform_registry(&mut self, command: &capstan_registry::Command, now: Moment) -> PipelineOutcome {
+    pub(crate) fn perform_registry(&mut self, command: &capstan_registry::Command, now: Moment) -> PipelineOutcome {
         let (state, mut writing) = self.writing(now);
         state.perform_registry(command, &mut writing)
     }
@@ -360,7 +361,7 @@ impl Owner {
     }
 
     /// Makes what was decided durable, then gives the answers.
-    fn flush(&mut self, now: Moment) -> Option<End> {
+    pub(crate) fn flush(&mut self, now: Moment) -> Option<End> {
         if self.commit.is_empty() {
             return self.answer_as_leader();
         }

@@ -184,13 +184,13 @@ impl Reading {
         Ok(Some(reading))
     }
 
-    /// Reads on up to the end of the log as it is now.
-    pub fn advance(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), RecoveryError> {
+    /// Reads on up to the end of the log as it is now, and says where that is.
+    pub fn advance(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<Position, RecoveryError> {
         self.now = now;
         let tail = journal.tail()?;
         self.epoch = self.epoch.max(tail.epoch);
         if tail.next <= self.next {
-            return Ok(());
+            return Ok(tail.next);
         }
         for recorded in journal.read(self.next)? {
             let recorded = recorded?;
@@ -203,7 +203,7 @@ impl Reading {
         }
         // After a restore the log ends far behind its last commit.
         self.next = self.next.max(tail.next);
-        Ok(())
+        Ok(self.next)
     }
 
     /// The highest epoch that the log has seen.

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use capstan_ids::{Epoch, Millis, Monotonic};
 use capstan_journal::{Candidate, Election, JournalError};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long it takes at the most to leave the place when the server stops.
 const FAREWELL_TRIES: u32 = 3;
@@ -185,10 +185,15 @@ impl Keeper {
 
     /// Leaves the place, so that another need not wait for a term to pass.
     fn leave(&mut self) {
+        let began = Instant::now();
         for _ in 0..FAREWELL_TRIES {
             let Some((seen, next)) = self.seat.farewell() else { return };
             match self.ask(|election| election.replace(&seen, &next)) {
-                Ok(answer) => return self.seat.replaced(self.now(), self.now(), next, answer),
+                Ok(answer) => {
+                    let milliseconds = began.elapsed().as_millis() as u64;
+                    tracing::info!(epoch = %next.epoch, milliseconds, "left the place to others");
+                    return self.seat.replaced(self.now(), self.now(), next, answer);
+                }
                 Err(error) => self.away(&error),
             }
         }

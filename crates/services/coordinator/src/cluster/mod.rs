@@ -109,7 +109,7 @@ impl Cluster {
         self.shared.stop();
         if let Turn::Leader(handle) = &*self.turns.borrow() {
             handle.status.begin_stopping();
-            // A full queue is emptied in a moment, and the owner looks at its leadership anyway.
+            // It wakes an owner that has nothing to do. One with a full queue sees at its end that it is to stop.
             let _ = handle.queue.try_send(Message::Stop);
         }
         let threads = std::mem::take(&mut self.threads);

@@ -1,7 +1,7 @@
 //! What the seat and the turns tell one another.
 
 use super::term::Leadership;
-use capstan_ids::{Epoch, Monotonic};
+use capstan_ids::{Epoch, Monotonic, Position};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(crate) struct Known {
     pub leader: Option<String>,
     /// The highest epoch seen, in the register or in the journal.
     pub highest: Epoch,
+    /// The end of the log as this server has seen it: it never comes earlier, unless the database was set back.
+    pub reached: Position,
     /// When the turns last read the log to its end: whoever cannot read it does not run for the place.
     pub followed: Option<Monotonic>,
     /// The turns cannot lead, or no longer: the seat gives the place up.

@@ -106,18 +106,20 @@ impl Turns {
         let mut reading = Reading::begin(journal.as_mut(), self.options.clock.now())?;
         let Some((epoch, leadership)) = self.follow(journal.as_mut(), &mut reading)? else { return Ok(()) };
         let began = Instant::now();
-        reading.advance(journal.as_mut(), self.options.clock.now())?;
         let Some(recovered) = self.accede(journal.as_mut(), reading, epoch, &leadership)? else { return Ok(()) };
         tracing::info!(%epoch, milliseconds = began.elapsed().as_millis() as u64, "leads");
         self.lead(journal, recovered, epoch, leadership)
     }
 
     /// Reads what the leader writes, until this server is elected; nothing if it stops before.
+    ///
+    /// When the place becomes vacant it reads on at once, while the seat takes it: what the old leader wrote last is
+    /// known by then, mostly.
     fn follow(&self, journal: &mut dyn Journal, reading: &mut Reading) -> Result<Option<(Epoch, Leadership)>, Halt> {
         loop {
-            let (stopping, elected) = {
+            let (stopping, elected, leader) = {
                 let known = self.shared.known();
-                (known.stopping, known.elected.clone())
+                (known.stopping, known.elected.clone(), known.leader.clone())
             };
             if stopping {
                 return Ok(None);
@@ -125,15 +127,7 @@ impl Turns {
             if elected.is_some() {
                 return Ok(elected);
             }
-            match reading.advance(journal, self.options.clock.now()) {
-                Ok(()) => {}
-                // The leader has let go of what this one had not read yet: snapshots hold it.
-                Err(RecoveryError::Journal(JournalError::Dropped { .. })) => {
-                    *reading = Reading::begin(journal, self.options.clock.now())?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            }
+            self.read_on(journal, reading)?;
             let followed = self.options.clock.now().monotonic;
             self.shared.change(|known| {
                 known.highest = known.highest.max(reading.epoch());
@@ -141,11 +135,39 @@ impl Turns {
             });
             self.stand_by(None);
             let look = Duration::from_millis(self.term.look.get());
-            self.shared.wait(look, |known| known.stopping || known.elected.is_some());
+            self.shared.wait(look, |known| known.stopping || known.elected.is_some() || known.leader != leader);
         }
     }
 
-    /// Puts the accession behind everything that stands; nothing if leadership ends before.
+    /// Reads up to the end of the log, which must be no earlier than this server has seen it.
+    ///
+    /// Where it is, what somebody was promised is gone, and tokens that are held would be given to others.
+    fn read_on(&self, journal: &mut dyn Journal, reading: &mut Reading) -> Result<(), Halt> {
+        let end = loop {
+            match reading.advance(journal, self.options.clock.now()) {
+                Ok(end) => break end,
+                // The leader has let go of what this one had not read yet: snapshots hold it.
+                Err(RecoveryError::Journal(JournalError::Dropped { .. })) => {
+                    *reading = Reading::begin(journal, self.options.clock.now())?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let reached = self.shared.known().reached;
+        if end < reached {
+            return Err(Halt::Never(format!(
+                "its log ends before position {end}, and this server has seen it end before {reached}: the database was \
+                 set back, to a replica that was behind or to an older backup. Find the newer one; or, if what is \
+                 missing may be lost, stop all servers, take a backup, restore it into an empty place and start them there"
+            )));
+        }
+        self.shared.change(|known| known.reached = end);
+        Ok(())
+    }
+
+    /// Puts the accession behind everything that stands; nothing if leadership ends before, or the server stops.
+    ///
+    /// It is offered where reading has got to. Where that is not the end of the log it is refused, and reading goes on.
     fn accede(
         &self,
         journal: &mut dyn Journal,
@@ -153,6 +175,9 @@ impl Turns {
         epoch: Epoch,
         leadership: &Leadership,
     ) -> Result<Option<Recovered>, Halt> {
+        if reading.next() < self.shared.known().reached {
+            self.read_on(journal, &mut reading)?;
+        }
         loop {
             if reading.epoch() >= epoch {
                 tracing::warn!(%epoch, seen = %reading.epoch(), "the journal has seen a higher epoch than this election");
@@ -162,7 +187,7 @@ impl Turns {
             let now = self.options.clock.now();
             let next = reading.next();
             let commit = accession(reading.newest_wall(), now, &self.options.address);
-            let holds = || leadership.holds(self.options.clock.now().monotonic);
+            let holds = || !self.is_stopping() && leadership.holds(self.options.clock.now().monotonic);
             match settling::settle(journal, epoch, next, &commit, holds) {
                 Settled::Committed => {
                     let mut recovered = reading.end(journal, self.options.clock.now())?;
@@ -171,7 +196,7 @@ impl Turns {
                 }
                 // The old leader's last commit may have come first: behind it there is room for this one.
                 Settled::Fenced if holds() => {
-                    reading.advance(journal, self.options.clock.now())?;
+                    self.read_on(journal, &mut reading)?;
                     if reading.next() == next && reading.epoch() < epoch {
                         return Err(Halt::Again(format!("position {next} is refused, and nothing stands there")));
                     }
@@ -201,6 +226,8 @@ impl Turns {
             let _ = handle.queue.try_send(crate::message::Message::Stop);
         }
         let ended = coordinator.blocking_ended();
+        let reached = handle.status.durable().plus(1);
+        self.shared.change(|known| known.reached = known.reached.max(reached));
         self.stand_by(None);
         match ended {
             Ok(()) => Ok(()),

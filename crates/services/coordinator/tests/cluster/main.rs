@@ -207,6 +207,106 @@ async fn a_server_that_slept_through_its_term_answers_nothing() {
     assert!(handle.read(|_| ()).await.is_err());
 }
 
+/// Soundness 7: what it was promised is gone, and tokens that are held would be given again.
+#[tokio::test]
+async fn a_server_that_saw_the_log_end_later_does_not_lead_a_database_that_was_set_back() {
+    let database: Arc<Database> = Arc::default();
+    let one = server(&database, "one");
+    let handle = one.leads().await;
+    open(&handle, 3).await;
+    let acknowledged = handle.status().durable();
+    let mut turns = one.cluster.turns();
+    one.wire.cut.store(true, Ordering::SeqCst);
+    turns.wait_for(|turn| !matches!(turn, Turn::Leader(_))).await.unwrap();
+
+    // Nobody else ran; the primary died, and its replica had not got everything.
+    database.set_back(Position::new(2));
+    one.wire.cut.store(false, Ordering::SeqCst);
+
+    let ended = turns.wait_for(|turn| matches!(turn, Turn::Ended(_))).await.unwrap().clone();
+    let Turn::Ended(Some(why)) = ended else { panic!("it ended well: {ended:?}") };
+    assert!(why.contains("ends before position 2,") && why.contains("set back"), "{why}");
+    assert!(why.contains(&format!("end before {}", acknowledged.plus(1))), "{why}");
+    assert_eq!(database.commits().len(), 1, "nothing was written to it");
+}
+
+#[tokio::test]
+async fn a_standby_that_saw_the_log_end_later_ends_too() {
+    let database: Arc<Database> = Arc::default();
+    let one = server(&database, "one");
+    let handle = one.leads().await;
+    let two = server(&database, "two");
+    two.stands_by("http://one").await;
+    open(&handle, 3).await;
+    // It takes the lead by a commit of its own, so it has seen everything before that.
+    one.cluster.stop().await;
+    two.leads().await;
+    let three = server(&database, "three");
+    three.stands_by("http://two").await;
+    let mut turns = two.cluster.turns();
+    two.wire.cut.store(true, Ordering::SeqCst);
+    turns.wait_for(|turn| !matches!(turn, Turn::Leader(_))).await.unwrap();
+    three.leads().await;
+    two.wire.cut.store(false, Ordering::SeqCst);
+    two.stands_by("http://three").await;
+
+    database.set_back(Position::new(2));
+
+    turns.wait_for(|turn| matches!(turn, Turn::Ended(Some(_)))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_leader_with_a_full_queue_works_it_off_and_stops() {
+    let database: Arc<Database> = Arc::default();
+    let wire = Wire::to(&database);
+    let options = Options { address: "http://one".into(), queue: 1, ..Options::default() };
+    let term = Term { length: Millis(20_000), ..TERM };
+    let cluster = Cluster::start(Arc::new(wire.clone()), options, term).unwrap();
+    let one = Server { cluster, wire, clock: Arc::default() };
+    let handle = one.leads().await;
+    open(&handle, 3).await;
+    one.wire.slow.hold();
+    let ask = || tokio::spawn({
+        let handle = handle.clone();
+        async move { acquire(&handle).await }
+    });
+    let flushing = ask();
+    let slow = Arc::clone(&one.wire.slow);
+    tokio::task::spawn_blocking(move || slow.holds_one()).await.unwrap();
+    let queued = ask();
+    tokio::task::yield_now().await;
+    assert!(acquire(&handle).await.is_err(), "the queue is full");
+
+    let stopping = tokio::spawn(one.cluster.stop());
+    tokio::task::yield_now().await;
+    one.wire.slow.let_go();
+
+    tokio::time::timeout(Duration::from_secs(10), stopping).await.expect("it ends").unwrap();
+    assert_eq!((flushing.await.unwrap().unwrap().len(), queued.await.unwrap().unwrap().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_report_that_a_leader_holds_when_it_stops_is_known_to_the_next() {
+    use capstan_registry::{Command, PipelineId, PipelineName, PipelineStatus, Register, StatusReport};
+    let database = Arc::default();
+    let one = server(&database, "one");
+    let handle = one.leads().await;
+    let two = server(&database, "two");
+    two.stands_by("http://one").await;
+    let id = PipelineId::new("orders").unwrap();
+    let name = PipelineName::new("Orders").unwrap();
+    handle.submit_pipeline(Command::Register(Register::new(id.clone(), name))).await.unwrap();
+    for status in [PipelineStatus::Running, PipelineStatus::Failed] {
+        let report = StatusReport { id: id.clone(), status, total_records: 7, failed_records: 7, bytes_moved: None };
+        handle.submit_pipeline(Command::UpdateStatus(report)).await.unwrap();
+    }
+
+    one.cluster.stop().await;
+
+    let seen = two.leads().await.read(move |state| state.registry.pipeline(&id, WallTime(0)).unwrap().status).await;
+    assert_eq!(seen, Ok(PipelineStatus::Failed));
+}
+
 #[tokio::test]
 async fn an_accession_goes_behind_a_commit_of_the_old_leader_that_came_late() {
     let database: Arc<Database> = Arc::default();

@@ -8,7 +8,7 @@ use capstan_journal::{
 };
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What all share.
 #[derive(Default)]
@@ -45,6 +45,11 @@ impl Database {
         log.dropped = log.dropped.max(position.get());
     }
 
+    /// The database becomes what it was before this position stood, as a replica that was behind is.
+    pub fn set_back(&self, position: Position) {
+        self.log.lock().unwrap().commits.retain(|recorded| recorded.position < position);
+    }
+
     /// A commit of the leader of now arrives just before the first one of the next leader.
     pub fn arrives_late(&self, commit: Commit) {
         self.log.lock().unwrap().late = Some(commit);
@@ -59,11 +64,44 @@ pub struct Wire {
     pub cut: Arc<AtomicBool>,
     /// The register answers, and the log does not.
     pub log_cut: Arc<AtomicBool>,
+    /// The log takes its time with what is appended.
+    pub slow: Arc<Slow>,
+}
+
+/// A disk that takes nothing for a while.
+#[derive(Default)]
+pub struct Slow {
+    held: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Slow {
+    /// From now on appends wait.
+    pub fn hold(&self) {
+        *self.held.lock().unwrap() = (true, false);
+    }
+
+    /// Waits until an append waits.
+    pub fn holds_one(&self) {
+        drop(self.changed.wait_while(self.held.lock().unwrap(), |(_, waits)| !*waits).unwrap());
+    }
+
+    pub fn let_go(&self) {
+        *self.held.lock().unwrap() = (false, false);
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut held = self.held.lock().unwrap();
+        held.1 = held.0;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(held, |(held, _)| *held).unwrap());
+    }
 }
 
 impl Wire {
     pub fn to(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), cut: Arc::default(), log_cut: Arc::default() }
+        Self { database: Arc::clone(database), cut: Arc::default(), log_cut: Arc::default(), slow: Arc::default() }
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -130,6 +168,7 @@ impl Journal for Wire {
         if let Err(error) = self.check() {
             return Append::Unknown(error);
         }
+        self.slow.pass();
         let mut log = self.database.log.lock().unwrap();
         if epoch > log.epoch
             && let Some(late) = log.late.take()
