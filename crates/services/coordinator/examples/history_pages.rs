@@ -35,7 +35,10 @@ fn write(journal: &mut EmbeddedJournal, events: u64) -> WallTime {
     let mut append = |wall: WallTime, events: &[Event]| {
         let mut commit = Commit::new(wall);
         events.iter().for_each(|event| commit.push(&stream, |bytes| event.encode(bytes)));
-        assert!(matches!(journal.append(Epoch::new(1), next, &commit), Append::Committed), "the disk is full or broken");
+        assert!(
+            matches!(journal.append(Epoch::new(1), next, &commit), Append::Committed),
+            "the disk is full or broken"
+        );
         next = next.plus(commit.events());
     };
     let registered = |id: &PipelineId| Event::PipelineRegistered {

@@ -16,6 +16,9 @@ use tokio::sync::watch;
 /// After a failure it is tried again this soon.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// A standby looks this often at the leader's new snapshots.
+const SHELF_LOOK: Duration = Duration::from_secs(10);
+
 /// This server's turns.
 pub(crate) struct Turns {
     shared: Arc<Shared>,
@@ -116,6 +119,7 @@ impl Turns {
     /// When the place becomes vacant it reads on at once, while the seat takes it: what the old leader wrote last is
     /// known by then, mostly.
     fn follow(&self, journal: &mut dyn Journal, reading: &mut Reading) -> Result<Option<(Epoch, Leadership)>, Halt> {
+        let mut looked = Instant::now();
         loop {
             let (stopping, elected, leader) = {
                 let known = self.shared.known();
@@ -134,6 +138,13 @@ impl Turns {
                 known.followed = Some(followed);
             });
             self.stand_by(None);
+            if looked.elapsed() >= SHELF_LOOK {
+                // A store that proves snapshots by reading them has not to do so for all of them when this server is elected.
+                if let Err(error) = journal.snapshots() {
+                    tracing::debug!(%error, "the snapshots could not be looked at");
+                }
+                looked = Instant::now();
+            }
             let look = Duration::from_millis(self.term.look.get());
             self.shared.wait(look, |known| known.stopping || known.elected.is_some() || known.leader != leader);
         }

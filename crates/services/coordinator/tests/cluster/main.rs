@@ -266,10 +266,12 @@ async fn a_leader_with_a_full_queue_works_it_off_and_stops() {
     let handle = one.leads().await;
     open(&handle, 3).await;
     one.wire.slow.hold();
-    let ask = || tokio::spawn({
-        let handle = handle.clone();
-        async move { acquire(&handle).await }
-    });
+    let ask = || {
+        tokio::spawn({
+            let handle = handle.clone();
+            async move { acquire(&handle).await }
+        })
+    };
     let flushing = ask();
     let slow = Arc::clone(&one.wire.slow);
     tokio::task::spawn_blocking(move || slow.holds_one()).await.unwrap();
