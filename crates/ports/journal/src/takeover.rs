@@ -1,13 +1,14 @@
 //! What a restore asks of a journal besides the port: to become what another one was.
 
-use crate::port::{Journal, JournalError, Recorded, SnapshotInfo, SnapshotWriter};
+use crate::port::{Append, Journal, JournalError, Recorded, SnapshotInfo, SnapshotWriter};
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 
 /// A journal that can be filled with what another journal held, in this order: [`Takeover::begin`], snapshots, archives,
-/// the log by [`Journal::append`] and [`Takeover::go_on_at`], [`Takeover::complete`].
+/// the log by [`Takeover::put`] and [`Takeover::go_on_at`], [`Takeover::complete`].
 ///
 /// From `begin` to `complete` the journal is refused to everybody who opens it, also after a crash: half of a history
-/// would be taken for a whole one. What a restore has left unfinished is deleted as that refusal says, and never mended.
+/// would be taken for a whole one. Whoever had it open before adds nothing to it from `begin` on. What a restore has left
+/// unfinished is deleted as that refusal says, and never mended.
 pub trait Takeover: Journal {
     /// Makes an empty journal begin at another position, as if everything before had been trimmed.
     ///
@@ -25,6 +26,31 @@ pub trait Takeover: Journal {
     /// Everything in `runs` is older than the log and younger than what was archived before, holds events of `stream`
     /// only, and is later let go of together: a few MiB at a time are right.
     fn archive(&mut self, stream: &StreamName, runs: &[Recorded]) -> Result<(), JournalError>;
+
+    /// Puts commits of the log where they stood, durably, in as few round trips as the store can; positions that lie
+    /// between two of them are left out, as a leap left them.
+    ///
+    /// They come in order, the first at the next position or above it, none under a lower epoch than the one before. A few
+    /// MiB at a time are right. After [`Append::Unknown`] the same ones are offered again until that is settled, and
+    /// [`Append::Fenced`] says that somebody else has written. Some of them may stand after any answer but *committed*.
+    fn put(&mut self, commits: &[Recorded]) -> Append {
+        let mut next = match self.tail() {
+            Ok(tail) => tail.next,
+            Err(error) => return Append::Unknown(error),
+        };
+        for Recorded { position, epoch, commit } in commits {
+            if *position > next
+                && let Err(error) = self.go_on_at(*position)
+            {
+                return Append::Unknown(error);
+            }
+            match self.append(*epoch, *position, commit) {
+                Append::Committed => next = next.max(position.plus(commit.events())),
+                other => return other,
+            }
+        }
+        Append::Committed
+    }
 
     /// Leaves positions out, as a leap did: the next event takes `position`, which is not lower than the next one.
     fn go_on_at(&mut self, position: Position) -> Result<(), JournalError>;

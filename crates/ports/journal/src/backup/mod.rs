@@ -1,8 +1,8 @@
 //! A journal as one file: taken while it is written to, restored into any adapter.
 //!
 //! A backup holds what a journal's readers can see at one moment: where it begins and ends, every snapshot with its
-//! rows, the archives of the audited streams, and all commits of the log. It is written and read as a stream, in memory
-//! for one commit or row.
+//! rows, the archives of the audited streams, and all commits of the log. It is written and read as a stream, with a
+//! commit or row in memory, or the few MiB that a restore hands over together.
 //!
 //! # Promises
 //! - B1 A backup is whole or is found not to be: every frame is checksummed together with its place, and the last one
@@ -108,7 +108,7 @@ pub enum BackupError {
     #[error("the target does not take all of the backup")]
     Refused(#[source] crate::Refusal),
     /// The target answered anything but *committed*.
-    #[error("restore the commit at position {position}: {what}")]
+    #[error("restore the commits from position {position} on: {what}")]
     Stopped {
         /// Where.
         position: Position,

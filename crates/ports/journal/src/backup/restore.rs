@@ -3,17 +3,19 @@
 use super::piece::Piece;
 use super::read::Pieces;
 use super::{BackupError, Contents};
-use crate::{Append, JournalError, Recorded, SnapshotProgress, SnapshotWriter, Takeover};
+use crate::{Append, Recorded, SnapshotProgress, SnapshotWriter, Takeover};
 use capstan_ids::{Position, StreamName};
 use std::io::Read;
 use std::time::Duration;
 
-/// Archived events are handed over in batches of about this size.
+/// Commits and archived events are handed over in batches of about this size.
 const BATCH_BYTES: usize = 4 << 20;
+/// And of at most so many.
+const BATCH_MAX: usize = 4_096;
 /// How many bytes of a snapshot's rows may wait for the store.
 const BACKLOG_MAX: usize = 8 << 20;
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often a commit is offered of which the store could not say whether it stands.
+/// How often commits are offered of which the store could not say whether they stand.
 const OFFERS_MAX: usize = 10;
 const OFFER_PAUSE: Duration = Duration::from_millis(500);
 
@@ -34,7 +36,7 @@ pub fn restore(
     target.reserve(largest).map_err(BackupError::Refused)?;
     target.begin(&pieces.beginning)?;
 
-    let mut restoring = Restoring { target, next: pieces.beginning.first, snapshot: None, archive: None };
+    let mut restoring = Restoring { target, snapshot: None, batch: Batch::default() };
     while let Some(piece) = pieces.next()? {
         restoring.take(piece)?;
         progress(&pieces.counted);
@@ -49,14 +51,16 @@ pub fn restore(
 
 struct Restoring<'a> {
     target: &'a mut dyn Takeover,
-    next: Position,
     snapshot: Option<Box<dyn SnapshotWriter>>,
-    archive: Option<Batch>,
+    batch: Batch,
 }
 
+/// What is handed over together.
+#[derive(Default)]
 struct Batch {
-    stream: StreamName,
-    runs: Vec<Recorded>,
+    /// The stream whose archive it goes to; none for the log.
+    archive: Option<StreamName>,
+    recorded: Vec<Recorded>,
     bytes: usize,
 }
 
@@ -76,30 +80,30 @@ impl Restoring<'_> {
             }
             Piece::Archive(stream) => {
                 self.turn()?;
-                self.archive = Some(Batch { stream, runs: Vec::new(), bytes: 0 });
+                self.batch.archive = Some(stream);
             }
-            Piece::Run(run) => {
-                let batch = self.archive.as_mut().expect("runs come after their archive");
-                batch.bytes += run.commit.size();
-                batch.runs.push(run);
-                if batch.bytes >= BATCH_BYTES {
-                    batch.flow(self.target)?;
-                }
-            }
+            Piece::Run(run) => self.add(run)?,
             Piece::Commit(recorded) => {
-                self.turn()?;
-                self.commit(&recorded)?;
+                if self.snapshot.is_some() || self.batch.archive.is_some() {
+                    self.turn()?;
+                }
+                self.add(recorded)?;
             }
             Piece::Beginning(..) | Piece::End(_) => unreachable!("pieces are what lies between"),
         }
         Ok(())
     }
 
+    fn add(&mut self, recorded: Recorded) -> Result<(), BackupError> {
+        self.batch.bytes += recorded.commit.size();
+        self.batch.recorded.push(recorded);
+        if self.batch.bytes >= BATCH_BYTES || self.batch.recorded.len() >= BATCH_MAX { self.flow() } else { Ok(()) }
+    }
+
     /// Ends what was being written.
     fn turn(&mut self) -> Result<(), BackupError> {
-        if let Some(mut batch) = self.archive.take() {
-            batch.flow(self.target)?;
-        }
+        self.flow()?;
+        self.batch.archive = None;
         let Some(mut writer) = self.snapshot.take() else { return Ok(()) };
         writer.finish();
         loop {
@@ -111,18 +115,20 @@ impl Restoring<'_> {
         }
     }
 
-    fn commit(&mut self, recorded: &Recorded) -> Result<(), BackupError> {
-        let Recorded { position, epoch, commit } = recorded;
-        if *position > self.next {
-            self.target.go_on_at(*position)?;
-        }
-        let stopped = |what: String| BackupError::Stopped { position: *position, what };
+    /// Hands over what was gathered.
+    fn flow(&mut self) -> Result<(), BackupError> {
+        let Some(first) = self.batch.recorded.first() else { return Ok(()) };
+        let stopped = |what: String| BackupError::Stopped { position: first.position, what };
         let mut offers = 0;
         loop {
-            match self.target.append(*epoch, *position, commit) {
+            let put = match &self.batch.archive {
+                Some(stream) => self.target.archive(stream, &self.batch.recorded).map(|()| Append::Committed),
+                None => Ok(self.target.put(&self.batch.recorded)),
+            };
+            match put? {
                 Append::Committed => break,
                 Append::Unknown(error) if offers < OFFERS_MAX => {
-                    tracing::warn!(%error, "the target did not answer; offering the commit again");
+                    tracing::warn!(%error, "the target did not answer; offering the commits again");
                     offers += 1;
                     std::thread::sleep(OFFER_PAUSE);
                 }
@@ -133,18 +139,8 @@ impl Restoring<'_> {
                 }
             }
         }
-        self.next = position.plus(commit.events());
-        Ok(())
-    }
-}
-
-impl Batch {
-    fn flow(&mut self, target: &mut dyn Takeover) -> Result<(), JournalError> {
-        if !self.runs.is_empty() {
-            target.archive(&self.stream, &self.runs)?;
-        }
-        self.runs.clear();
-        self.bytes = 0;
+        self.batch.recorded.clear();
+        self.batch.bytes = 0;
         Ok(())
     }
 }

@@ -65,11 +65,18 @@ pub(super) fn seed(identity: u64) -> u32 {
 /// Writes a frame into `buffer`, which is emptied first; answers its checksum.
 pub(super) fn encode(buffer: &mut Vec<u8>, seed: u32, head: &FrameHead, commit: Option<&Commit>) -> u32 {
     buffer.clear();
-    buffer.extend_from_slice(&[0; FRAME_HEAD]);
+    add(buffer, seed, head, commit)
+}
+
+/// Writes a frame behind those that are in `buffer` already; answers its checksum.
+pub(super) fn add(buffer: &mut Vec<u8>, seed: u32, head: &FrameHead, commit: Option<&Commit>) -> u32 {
+    let begins = buffer.len();
+    buffer.resize(begins + FRAME_HEAD, 0);
     if let Some(commit) = commit {
         commit.encode(buffer);
     }
     buffer.resize(buffer.len().next_multiple_of(FRAME_ALIGNMENT), 0);
+    let buffer = &mut buffer[begins..];
     let length = u32::try_from(buffer.len()).expect("commits are limited far below 4 GiB");
     buffer[4..8].copy_from_slice(&FRAME_MAGIC);
     buffer[8..12].copy_from_slice(&length.to_le_bytes());
