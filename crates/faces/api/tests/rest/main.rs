@@ -12,6 +12,7 @@ mod hostile;
 mod ids;
 mod jobs;
 mod leases;
+mod logs;
 mod pipelines;
 mod problems;
 mod room;

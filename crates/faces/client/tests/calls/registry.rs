@@ -3,6 +3,10 @@
 use crate::server::Server;
 use capstan_client::v1::{self, Health, PipelineStatus, ReportOutcome};
 use capstan_client::{Class, Client};
+use capstan_proto::v1::pipeline_registry_client::PipelineRegistryClient;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
 async fn register(client: &Client, id: &str) -> v1::RegisterPipelineResponse {
     let name = format!("Pipeline {id}");
@@ -108,4 +112,80 @@ async fn what_happened_is_told_afterwards_and_as_it_happens() {
     let then = v1::RegistryAtRequest { at: told[0].at, ..Default::default() };
     assert_eq!(client.registry_at(then).await.unwrap().system.unwrap().pipelines, 1);
     server.stop().await;
+}
+
+async fn raw(server: &Server) -> PipelineRegistryClient<Channel> {
+    PipelineRegistryClient::connect(server.url()).await.unwrap()
+}
+
+fn beat(ids: &[&str]) -> v1::HeartbeatRequest {
+    v1::HeartbeatRequest { pipeline_ids: ids.iter().map(|id| (*id).to_owned()).collect() }
+}
+
+#[tokio::test]
+async fn a_stream_of_heartbeats_is_answered_one_by_one_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    let client = server.client().await;
+    register(&client, "p1").await;
+    let (beats, requests) = mpsc::channel(1);
+    let mut answers = raw(&server).await.heartbeat_stream(ReceiverStream::new(requests)).await.unwrap().into_inner();
+
+    beats.send(beat(&["p1"])).await.unwrap();
+    let first = answers.message().await.unwrap().unwrap();
+    assert_eq!((first.noted, first.unknown), (1, vec![]));
+
+    // Nothing is journalled of it, and it is heard of all the same.
+    let heard = client.pipeline("p1").await.unwrap();
+    assert_ne!(heard.last_heartbeat, heard.registered_at);
+    assert_eq!(heard.updated_at, heard.registered_at);
+    let history = client.registry_history(v1::HistoryRequest::default()).await.unwrap();
+    assert_eq!(history.facts.len(), 1);
+
+    for round in 0..200 {
+        beats.send(beat(&["p1", &format!("x{round}"), "p1"])).await.unwrap();
+        let answer = answers.message().await.unwrap().unwrap();
+        assert_eq!((answer.noted, answer.unknown), (2, vec![format!("x{round}")]));
+    }
+    beats.send(beat(&[])).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap(), v1::HeartbeatResponse::default());
+
+    drop(beats);
+    assert_eq!(answers.message().await.unwrap(), None, "it ends as it was ended");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_heartbeats_ends_with_the_first_that_makes_no_sense() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    register(&server.client().await, "p1").await;
+    let too_many = vec!["p1"; 10_001];
+    for (bad, expected) in [(beat(&["p1", ""]), "value.invalid"), (beat(&too_many), "request.too_large")] {
+        let requests = tokio_stream::iter([beat(&["p1"]), bad, beat(&["p1"])]);
+        let mut answers = raw(&server).await.heartbeat_stream(requests).await.unwrap().into_inner();
+
+        assert_eq!(answers.message().await.unwrap().unwrap().noted, 1);
+        let refused = answers.message().await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert_eq!(refused.metadata().get("capstan-code").unwrap(), expected);
+        assert!(matches!(answers.message().await, Ok(None)), "nothing after it is read");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_heartbeats_that_is_open_does_not_hold_up_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    register(&server.client().await, "p1").await;
+    let (beats, requests) = mpsc::channel(1);
+    let mut answers = raw(&server).await.heartbeat_stream(ReceiverStream::new(requests)).await.unwrap().into_inner();
+    beats.send(beat(&["p1"])).await.unwrap();
+    answers.message().await.unwrap().unwrap();
+
+    server.stop().await;
+
+    let ended = answers.message().await;
+    assert!(!matches!(ended, Ok(Some(_))), "{ended:?}");
 }
