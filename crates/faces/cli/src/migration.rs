@@ -9,7 +9,7 @@ pub mod spec;
 mod watch;
 
 pub use errand::{ErrandFlags, report, run as run_errand};
-pub use flags::{MigrationFlags, RepairFlags, SelectionFlags, VerifyFlag, pair};
+pub use flags::{MigrationFlags, NeedsFlags, RepairFlags, SelectionFlags, VerifyFlag, pair};
 pub use page::page;
 pub use progress::{Progress, Snapshot};
 pub use report::{Report, grouped, size};

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::migration::{ErrandFlags, RepairFlags, SelectionFlags, VerifyFlag, run_errand, spec};
+use crate::migration::{ErrandFlags, NeedsFlags, RepairFlags, SelectionFlags, VerifyFlag, run_errand, spec};
 use capstan_migration::{Mode, Rename, Spec};
 use clap::Args;
 
@@ -32,6 +32,8 @@ pub struct VerifyOptions {
     #[command(flatten)]
     repair: RepairFlags,
     #[command(flatten)]
+    needs: NeedsFlags,
+    #[command(flatten)]
     errand: ErrandFlags,
 }
 
@@ -40,6 +42,7 @@ pub fn run(options: &VerifyOptions, context: &Context) -> Result<(), Failure> {
     let mut wanted = Spec { mode: Mode::Verify, from: options.from.clone(), to: options.to.clone(), ..Spec::default() };
     options.selection.apply(&mut wanted);
     options.repair.apply(&mut wanted);
+    options.needs.apply(&mut wanted);
     wanted.renames = options.rename.iter().cloned().map(|(from, to)| Rename { from, to }).collect();
     if let Some(by) = options.by {
         wanted.verify = by.meant();

@@ -48,6 +48,8 @@ pub struct MigrationFlags {
     pub(super) chunk_max: Option<u32>,
     #[command(flatten)]
     pub(super) pace: PaceFlags,
+    #[command(flatten)]
+    pub(super) needs: NeedsFlags,
     /// Which collections go first: shop.orders=10; -100 to 100, higher goes first
     #[arg(long, value_name = "DB.COLL=N", num_args = 1.., value_parser = crate::input::priority)]
     pub(super) priority: Vec<(String, i16)>,
@@ -123,6 +125,20 @@ pub struct PaceFlags {
     /// Chunks that are read or written at a time at the most
     #[arg(long, value_name = "N")]
     pub(super) operations: Option<u32>,
+}
+
+/// What the registry admits the job with.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct NeedsFlags {
+    /// CPU that the job expects to need, in percent; by its pools where nothing is said
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
+    pub(super) expect_cpu: Option<f64>,
+    /// Memory that the job expects to need, in MB; by its pools where nothing is said
+    #[arg(long, value_name = "MB", allow_negative_numbers = true)]
+    pub(super) expect_memory: Option<f64>,
+    /// The job's place among those who wait for room: -100 to 100, higher goes first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) job_priority: Option<i16>,
 }
 
 /// How the data goes.

@@ -1,8 +1,8 @@
 //! What was typed about a migration, lowered to a job's specification.
 
 use super::flags::{
-    EngineFlag, ExhaustedFlag, IndexesFlag, MigrationFlags, ModeFlag, RepairFlags, SelectionFlags, VerifyFlag,
-    WriteFlag,
+    EngineFlag, ExhaustedFlag, IndexesFlag, MigrationFlags, ModeFlag, NeedsFlags, RepairFlags, SelectionFlags,
+    VerifyFlag, WriteFlag,
 };
 use crate::failure::Failure;
 use capstan_migration::{
@@ -49,6 +49,7 @@ impl MigrationFlags {
         self.manner(&mut spec, filed);
         self.repair.apply(&mut spec);
         self.pace(&mut spec);
+        self.needs.apply(&mut spec);
         self.failures(&mut spec);
         let needs = [
             ("--from", spec.from.is_empty() && spec.mode != Mode::RestoreOnly),
@@ -133,6 +134,16 @@ impl SelectionFlags {
             let filters = self.filter.iter().cloned();
             spec.filters = filters.map(|(collection, query)| Filter { collection, query }).collect();
         }
+    }
+}
+
+impl NeedsFlags {
+    /// Puts what was typed into a specification.
+    pub fn apply(&self, spec: &mut Spec) {
+        let expected = &mut spec.resources;
+        expected.cpu_percent = self.expect_cpu.or(expected.cpu_percent);
+        expected.memory_mb = self.expect_memory.or(expected.memory_mb);
+        expected.priority = self.job_priority.or(expected.priority);
     }
 }
 
@@ -261,16 +272,17 @@ mod tests {
     #[test]
     fn what_is_typed_goes_before_what_the_file_says() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let text =
-            "from = 'dump:/a'\nto = 'dump:/b'\nverify = 'counts'\n[pools]\ndump = 3\nrestore = 5\n[rates]\nbytes = 7";
+        let text = "from = 'dump:/a'\nto = 'dump:/b'\nverify = 'counts'\n[pools]\ndump = 3\nrestore = 5\n[rates]\nbytes = 7\n[resources]\npriority = 5\nmemory_mb = 9";
         std::fs::write(file.path(), text).unwrap();
         let file = file.path().to_str().unwrap();
 
-        let spec = spec(&["--spec", file, "--to", "dump:/c", "--pools", "dump=9", "--rate-documents", "2"]).unwrap();
+        let typed = ["--to", "dump:/c", "--pools", "dump=9", "--rate-documents", "2", "--job-priority", "-1"];
+        let spec = spec(&[&["--spec", file], &typed[..]].concat()).unwrap();
 
         assert_eq!((spec.from.as_str(), spec.to.as_str(), spec.verify), ("dump:/a", "dump:/c", Verify::Counts));
         assert_eq!((spec.pools.dump, spec.pools.restore), (Some(9), Some(5)));
         assert_eq!((spec.rates.documents, spec.rates.bytes), (Some(2), Some(7)));
+        assert_eq!((spec.resources.priority, spec.resources.memory_mb), (Some(-1), Some(9.0)));
     }
 
     #[test]
@@ -318,6 +330,12 @@ mod tests {
             "7",
             "--priority",
             "s.o=-8",
+            "--expect-cpu",
+            "12.5",
+            "--expect-memory",
+            "300",
+            "--job-priority",
+            "-3",
             "--on-exhausted",
             "skip",
             "--attempts",
@@ -342,6 +360,7 @@ mod tests {
             "repair": true, "delete_extra": true, "ignore_field_order": true, "chunks": { "documents": 1, "bytes": 2048, "max": 3 },
             "pools": { "plan": 4, "adaptive": true }, "rates": { "documents": 5, "bytes": 6, "operations": 7 },
             "priorities": [{ "collection": "s.o", "priority": -8 }],
+            "resources": { "cpu_percent": 12.5, "memory_mb": 300.0, "priority": -3 },
             "retry": { "on_exhausted": "skip", "attempts": 9 }, "stuck": { "after_seconds": 10, "revoke": true },
             "spool": "s3://b/p", "dump": "d", "compression": "none", "allow_dead_letters": 11,
         }))

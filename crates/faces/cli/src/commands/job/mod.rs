@@ -3,7 +3,7 @@
 mod chunks;
 mod show;
 
-pub use show::document;
+pub use show::{NO_WORKER, document};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -237,5 +237,27 @@ pub async fn run(command: JobCommand, context: &Context) -> Result<(), Failure> 
             }
         }
         JobCommand::Forget { job } => Ok(client.job(job).forget().await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capstan_migration::Spec;
+
+    #[test]
+    fn every_line_of_the_template_can_be_taken_as_it_stands() {
+        let is_setting = |line: &str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        let taken = |line: &'static str| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line);
+        let text: Vec<&str> = INIT.lines().map(taken).collect();
+
+        let spec: Spec = toml::from_str(&text.join("\n")).unwrap();
+
+        let resources = serde_json::to_value(spec.resources).unwrap();
+        assert_eq!(resources, json!({ "cpu_percent": 25.0, "memory_mb": 512.0, "priority": 0 }));
+        assert_eq!(toml::from_str::<Spec>(INIT).unwrap().resources, Default::default(), "as it comes it says nothing");
     }
 }
