@@ -166,6 +166,7 @@ fn told(job: &v1::Job, (documents, bytes): (f64, f64), left: u64) -> String {
     let stage = match () {
         () if job.state == "waiting" => job.reason.clone().unwrap_or_else(|| job.state.clone()),
         () if job.state != "running" => job.state.clone(),
+        () if !job.connected => "no worker is connected".into(),
         () if job.units == 0 => "surveying".into(),
         () if mode(job) == "verify" => format!("verifying, {} of {} collections", job.units_verified, job.units),
         () if job.units_planned < job.units => format!("planning {} of {} collections", job.units_planned, job.units),
@@ -227,6 +228,7 @@ mod tests {
         let figures = |documents, bytes| Some(v1::Figures { documents, bytes });
         let job = v1::Job {
             state: "running".into(),
+            connected: true,
             units: 2,
             units_planned: 2,
             chunks: 8,
@@ -239,6 +241,8 @@ mod tests {
             told(&job, (500.0, 1_048_576.0), 5 << 20),
             "3 of 8 chunks, 1,500 documents, 3.0 MiB, 500/s, 1.0 MiB/s, 5 s left"
         );
+        let alone = v1::Job { connected: false, ..job.clone() };
+        assert_eq!(told(&alone, (0.0, 0.0), 0), "no worker is connected, 1,500 documents, 3.0 MiB");
         assert_eq!(told(&v1::Job { state: "paused".into(), ..job }, (0.0, 0.0), 0), "paused, 1,500 documents, 3.0 MiB");
     }
 

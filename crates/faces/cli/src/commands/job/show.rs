@@ -4,6 +4,9 @@ use crate::output::Table;
 use capstan_client::v1;
 use serde_json::{Value, json};
 
+/// What is said of a job that goes on and has nobody to do it.
+pub const NO_WORKER: &str = "no worker is connected; start one with `capstan worker`";
+
 /// A job as programs read it.
 pub fn document(job: &v1::Job) -> Value {
     let figures = |figures: Option<v1::Figures>| {
@@ -23,6 +26,7 @@ pub fn document(job: &v1::Job) -> Value {
         "units_verified": job.units_verified,
         "chunks": job.chunks, "chunks_dumped": job.chunks_dumped, "chunks_restored": job.chunks_restored,
         "dumps": stage("dump"), "restores": stage("restore"), "stuck": job.stuck, "slots": job.slots,
+        "connected": job.connected,
         "active_units": job.active_units,
         "size": figures(job.size), "dumped": figures(job.dumped), "restored": figures(job.restored),
         "dead_letters": job.dead_letters, "failed": job.failed, "blocked": job.blocked,
@@ -138,10 +142,12 @@ pub fn stage_table(job: &v1::Job) -> Table {
     table
 }
 
-/// What is worth a line beside the tables: that nothing runs, that workers are stuck, that pools wait for slots.
+/// What is worth a line beside the tables: that nobody works or could, that workers are stuck, that pools wait for slots.
 pub fn remarks(job: &v1::Job) -> Vec<String> {
     let mut remarks = Vec::new();
-    if job.idle && job.ended_at.is_none() {
+    if !job.connected && job.ended_at.is_none() {
+        remarks.push(NO_WORKER.to_owned());
+    } else if job.idle && job.ended_at.is_none() {
         remarks.push("idle: no worker holds anything of it".to_owned());
     }
     if job.stuck > 0 {
@@ -155,4 +161,27 @@ pub fn remarks(job: &v1::Job) -> Vec<String> {
         }
     }
     remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_without_a_worker_says_so_until_it_has_ended() {
+        let alone = v1::Job { idle: true, ..Default::default() };
+        assert_eq!(remarks(&alone), [NO_WORKER]);
+        let served = v1::Job { connected: true, ..alone.clone() };
+        assert_eq!(remarks(&served), ["idle: no worker holds anything of it"]);
+        let ended = v1::Job { ended_at: Some(prost_types::Timestamp::default()), ..alone };
+        assert!(remarks(&ended).is_empty());
+        assert_eq!(document(&served)["connected"], true);
+    }
+
+    #[test]
+    fn a_pool_that_is_larger_than_what_workers_can_do_is_told() {
+        let pool = v1::Pool { kind: "dump".into(), size: Some(8), running: 4, ready: 1 };
+        let job = v1::Job { connected: true, slots: Some(4), pools: vec![pool], ..Default::default() };
+        assert_eq!(remarks(&job), ["pool dump=8, but connected workers have 4 slots"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! What is drawn, as text.
 
+use crate::commands::job::NO_WORKER;
 use crate::migration::{grouped, size};
 use crate::render::{ChunkMap, cells};
 use capstan_api::report::State;
@@ -156,6 +157,7 @@ impl Frame {
         let job = |drawn: &JobFrame| {
             json!({
                 "job": drawn.job.name, "state": drawn.job.state, "mode": drawn.job.mode, "percent": drawn.job.percent,
+                "connected": drawn.job.connected,
                 "units": drawn.units.iter().map(|unit| {
                     let count = |state: State| unit.states.iter().filter(|known| **known == state).count();
                     let chunks: Value = State::ALL.iter().map(|state| (state.name().to_owned(), json!(count(*state)))).collect::<serde_json::Map<_, _>>().into();
@@ -201,6 +203,9 @@ impl JobFrame {
         if let Some(reason) = &job.reason {
             lines.put(&format!("    {reason}"), false);
         }
+        if !job.connected {
+            lines.put(&format!("    {NO_WORKER}"), false);
+        }
         let pools = job.pools.iter().map(|pool| match pool.size {
             Some(size) => format!("{} {}/{size}", pool.kind, pool.running),
             None => format!("{} {}", pool.kind, pool.running),
@@ -232,6 +237,7 @@ mod tests {
             state: "running".into(),
             percent: 41.7,
             failed: 1,
+            connected: true,
             pools: vec![
                 v1::Pool { kind: "dump".into(), size: Some(4), running: 2, ready: 9 },
                 v1::Pool { kind: "restore".into(), size: None, running: 1, ready: 0 },
@@ -271,6 +277,15 @@ mod tests {
     #[test]
     fn a_frame_shows_jobs_with_their_chunks_workers_and_sessions() {
         insta::assert_snapshot!(a_frame().text(110, 50, false));
+    }
+
+    #[test]
+    fn a_job_that_nobody_works_for_says_so() {
+        let mut frame = a_frame();
+        assert!(!frame.text(110, 50, false).contains(NO_WORKER));
+        frame.jobs[0].job.connected = false;
+        assert!(frame.text(110, 50, false).contains(&format!("    {NO_WORKER}\n")));
+        assert_eq!(frame.document()["jobs"][0]["connected"], false);
     }
 
     #[test]
