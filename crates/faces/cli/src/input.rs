@@ -22,6 +22,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(factor).map(Duration::from_millis).ok_or_else(|| format!("{text:?} is too long"))
 }
 
+/// A time such as `2026-01-31T12:00:00Z`, the beginning of a day in UTC such as `2026-01-31`, or how long ago, such as `15m`.
+pub fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    if let Ok(day) = text.parse::<jiff::civil::Date>() {
+        let midnight = day.at(0, 0, 0, 0);
+        return jiff::tz::Offset::UTC.to_timestamp(midnight).map_err(|error| error.to_string());
+    }
+    let ago = duration(text).ok().and_then(|ago| jiff::SignedDuration::try_from(ago).ok());
+    ago.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok()).ok_or_else(|| {
+        format!("expected a time such as 2026-01-31T12:00:00Z, a day, or how long ago such as 15m, found {text:?}")
+    })
+}
+
 /// A size such as `64MiB`, `512KiB`, `1GiB`, or a plain number of bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -161,6 +176,17 @@ mod tests {
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
         for bad in ["5", "s", "5 s", "-1s", "1.5s", "99999999999999999999d", "999999999999999999d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_a_day_or_how_long_ago() {
+        let day = moment("2026-01-31").unwrap();
+        assert_eq!((day, moment("2026-01-31T01:00:00+01:00").unwrap()), ("2026-01-31T00:00:00Z".parse().unwrap(), day));
+        let ago = jiff::Timestamp::now().duration_since(moment("15m").unwrap()).as_secs();
+        assert!((899..=960).contains(&ago), "{ago}");
+        for bad in ["yesterday", "", "15", "-15m", "2026-02-30", "99999999999999d"] {
+            assert!(moment(bad).is_err(), "{bad}");
         }
     }
 

@@ -15,11 +15,11 @@ pub use chunks::{ChunkMap, cells, columns};
 pub use item::{added, item, items, state_name};
 pub use lease::{acquired, leases, nothing, told};
 pub use pipeline::{
-    availability, fact, fact_line, outcome, pipeline, pipelines, registry_limits, reservation, reservations, room,
-    system, system_table,
+    availability, fact, fact_line, limits_table, outcome, pipeline, pipeline_sheet, pipelines, registry_limits,
+    reservation, reservations, room, system, system_table,
 };
 pub use session::{session, sessions, status, status_of_all, workers};
-pub use time::{age, text, timestamp};
+pub use time::{age, length, text, timestamp};
 
 use serde_json::Value;
 use serde_json::value::RawValue;

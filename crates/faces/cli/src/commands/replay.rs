@@ -18,12 +18,13 @@ const PAGE: u32 = 1_000;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   capstan replay --at 2026-01-31T12:00:00Z
+  capstan replay --at 15m
   capstan replay --at 2026-01-31T12:00:00Z --data-dir ./data
 
 With --data-dir no server is asked: the journal there is read by this command, and must not be in use.")]
 pub struct ReplayOptions {
-    /// The time, such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME")]
+    /// The time: 2026-01-31T12:00:00Z, 2026-01-31, or 15m for a quarter of an hour ago
+    #[arg(long, value_name = "TIME", value_parser = crate::input::moment)]
     at: Timestamp,
     /// Read the journal of this data directory, on which no server runs
     #[arg(long, value_name = "DIR")]

@@ -41,7 +41,7 @@ pub async fn run(_: StatusOptions, context: &Context) -> Result<(), Failure> {
         info.waiting.to_string(),
     ]);
     context.out.show(|| json!(null), || table)?;
-    if let Some(system) = system.filter(|system| system.pipelines > 0) {
+    if let Some(system) = system {
         context.out.text("\n")?;
         context.out.show(|| json!(null), || render::system_table(&system))?;
     }

@@ -1,6 +1,6 @@
 //! Pipelines, the room they share, and what happened to them.
 
-use super::{age, text};
+use super::{age, length, text};
 use crate::output::Table;
 use capstan_client::v1;
 use jiff::Timestamp;
@@ -65,6 +65,44 @@ pub fn pipeline(info: &v1::PipelineInfo) -> Value {
         "updated_at": info.updated_at.as_ref().map(text),
         "ended_at": info.ended_at.as_ref().map(text),
     })
+}
+
+/// Everything about a pipeline, a line for each field.
+pub fn pipeline_sheet(info: &v1::PipelineInfo, now: Timestamp) -> Table {
+    let cost = info.cost.unwrap_or_default();
+    let ago = |time: Option<&prost_types::Timestamp>| {
+        time.map(|time| format!("{} ({} ago)", text(time), age(time, now))).unwrap_or_default()
+    };
+    let both = |both: v1::Resources| format!("{} % CPU, {} MB", both.cpu_percent, both.memory_mb);
+    let mut labels: Vec<_> = info.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.sort();
+    let used = v1::Resources { cpu_percent: info.cpu_percent, memory_mb: info.memory_mb };
+    let moved =
+        format!("{:.3} CPU-hours, {:.3} GB-hours, {} bytes moved", cost.cpu_hours, cost.gb_hours, cost.bytes_moved);
+    let stale = ago(info.stale_since.as_ref());
+    let stale = if stale.is_empty() { String::new() } else { format!(", stale since {stale}") };
+    let mut table = Table::new(["FIELD", "VALUE"]);
+    for (field, value) in [
+        ("id", info.pipeline_id.clone()),
+        ("name", info.name.clone()),
+        ("group", info.group.clone()),
+        ("labels", labels.join("  ")),
+        ("priority", info.priority.to_string()),
+        ("status", format!("{}{stale}", pipeline_status(info.status()))),
+        ("records", format!("{}, {} failed", info.total_records, info.failed_records)),
+        ("uses", both(used)),
+        ("reserved", info.reserved.map(both).unwrap_or_default()),
+        ("cost", moved),
+        ("registered", ago(info.registered_at.as_ref())),
+        ("heard", ago(info.last_heartbeat.as_ref())),
+        ("updated", ago(info.updated_at.as_ref())),
+        ("ended", ago(info.ended_at.as_ref())),
+    ] {
+        if !value.is_empty() {
+            table.row([field.to_owned(), value]);
+        }
+    }
+    table
 }
 
 /// Pipelines as a table.
@@ -193,6 +231,21 @@ pub fn registry_limits(limits: &v1::RegistryLimits) -> Value {
     })
 }
 
+/// The same as a table.
+pub fn limits_table(limits: &v1::RegistryLimits) -> Table {
+    let mut table = Table::new(["LIMIT", "VALUE"]);
+    for (name, value) in [
+        ("CPU of all together", format!("{} %", limits.cpu_percent_max)),
+        ("memory of all together", format!("{} MB", limits.memory_mb_max)),
+        ("silence that makes stale", length(limits.stale_after_ms)),
+        ("stale counts as failed", if limits.stale_counts_as_failed { "yes" } else { "no" }.to_owned()),
+        ("ended ones are kept for", length(limits.keep_ended_ms)),
+    ] {
+        table.row([name.to_owned(), value]);
+    }
+    table
+}
+
 /// Something that happened, as JSON.
 pub fn fact(fact: &v1::RegistryFact) -> Value {
     json!({
@@ -210,6 +263,8 @@ pub fn fact_line(fact: &v1::RegistryFact) -> String {
     let at = fact.at.as_ref().map(text).unwrap_or_default();
     let mut line = format!("{}  {at}  {pipeline}  {}", fact.position, fact.event);
     for (key, value) in details(fact) {
+        let is_plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\\'));
+        let value = if is_plain { value.clone() } else { format!("{value:?}") };
         line.push_str(&format!("  {key}={value}"));
     }
     line

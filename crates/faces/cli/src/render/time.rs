@@ -26,15 +26,28 @@ pub fn text(time: &prost_types::Timestamp) -> String {
 pub fn age(time: &prost_types::Timestamp, now: Timestamp) -> String {
     let Some(time) = read(time) else { return "?".to_owned() };
     let length = now.duration_since(time);
-    let sign = if length < SignedDuration::ZERO { "in " } else { "" };
-    let seconds = length.unsigned_abs().as_secs();
+    let is_ahead = length < SignedDuration::ZERO;
+    let (sign, length) = (if is_ahead { "in " } else { "" }, length.unsigned_abs());
+    // What was asked for as ten minutes a moment ago ends in ten minutes.
+    let seconds = length.as_secs() + u64::from(is_ahead && length.subsec_nanos() > 0);
+    format!("{sign}{}", in_one_unit(seconds))
+}
+
+fn in_one_unit(seconds: u64) -> String {
     let (number, unit) = match seconds {
         0..=119 => (seconds, "s"),
         120..=7_199 => (seconds / 60, "m"),
         7_200..=172_799 => (seconds / 3_600, "h"),
         _ => (seconds / 86_400, "d"),
     };
-    format!("{sign}{number}{unit}")
+    format!("{number}{unit}")
+}
+
+/// A length as it is typed: exactly, in the largest unit that has it whole.
+pub fn length(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
 }
 
 #[cfg(test)]
@@ -51,6 +64,15 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_told_as_they_are_typed() {
+        let told = [0, 1_500, 90_000, 120_000, 3_600_000, 604_800_000].map(length);
+        assert_eq!(told, ["0ms", "1500ms", "90s", "2m", "1h", "7d"]);
+        for text in told {
+            assert!(crate::input::duration(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn ages_have_one_unit() {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let ago = |seconds: i64| age(&prost_types::Timestamp { seconds: 1_000_000 - seconds, nanos: 0 }, now);
@@ -58,5 +80,7 @@ mod tests {
             [ago(0), ago(119), ago(120), ago(7_200), ago(200_000), ago(-30)],
             ["0s", "119s", "2m", "2h", "2d", "in 30s"]
         );
+        let soon = prost_types::Timestamp { seconds: 1_000_599, nanos: 900_000_000 };
+        assert_eq!(age(&soon, now), "in 10m");
     }
 }

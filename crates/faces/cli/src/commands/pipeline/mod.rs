@@ -29,31 +29,34 @@ pub enum PipelineCommand {
         #[arg(long, value_enum)]
         status: Option<StatusWord>,
         /// Only those of this group
-        #[arg(long, default_value = "", value_name = "GROUP")]
-        group: String,
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
     },
-    /// Show a pipeline
+    /// Show a pipeline, with what it costs
+    #[command(after_help = "Example:\n  capstan pipeline get orders --output json")]
     Get(Named),
     /// Say what a pipeline is doing, what it uses, or both
     #[command(
-        after_help = "Examples:\n  capstan pipeline report orders --status running --records 1000000 --failed 5\n  capstan pipeline report orders --cpu 15.5 --memory 2048"
+        after_help = "Examples:\n  capstan pipeline report orders --status running --records 1000000 --failed 5\n  capstan pipeline report orders --cpu 15.5 --memory 2048\nA second status within a second is held until that second is over; the last one wins."
     )]
     Report(ReportOptions),
-    /// Say that pipelines are there
+    /// Say that pipelines are there; ends with 4 where one is not registered
+    #[command(after_help = "Example:\n  capstan pipeline heartbeat orders customers")]
     Heartbeat {
         /// Which
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
     /// Take a pipeline out, with its resources and its reservation
-    #[command(visible_alias = "rm")]
+    #[command(visible_alias = "rm", after_help = "Example:\n  capstan pipeline unregister orders")]
     Unregister(Named),
     /// Read what happened, to one pipeline or to all
     #[command(
-        after_help = "Examples:\n  capstan pipeline history orders\n  capstan pipeline history --from 2026-01-31T12:00:00Z --output json"
+        after_help = "Examples:\n  capstan pipeline history orders --limit 20\n  capstan pipeline history --from 15m\n  capstan pipeline history --from 2026-01-31T12:00:00Z --until 2026-02-01 --output json"
     )]
     History(story::HistoryOptions),
-    /// Follow what happens, a line for each event
+    /// Follow what happens, a line for each event, until it is stopped
+    #[command(after_help = "Examples:\n  capstan pipeline watch\n  capstan pipeline watch --from 1 --output json")]
     Watch {
         /// The first position to show; without, from now on
         #[arg(long, value_name = "POSITION")]
@@ -63,13 +66,18 @@ pub enum PipelineCommand {
     #[command(after_help = "Example:\n  capstan pipeline check --cpu 10 --memory 4096")]
     Check(room::Figures),
     /// Check for room and take it in one step, or wait for it
-    #[command(after_help = "Example:\n  capstan pipeline reserve orders --cpu 10 --memory 4096 --for 10m --wait 1h")]
+    #[command(
+        after_help = "Example:\n  capstan pipeline reserve orders --cpu 10 --memory 4096 --for 10m --wait 1h\nWhere there is no room it is in the queue afterwards: `capstan pipeline reservation` says when it has some."
+    )]
     Reserve(room::ReserveOptions),
     /// Show what a pipeline holds or waits for
+    #[command(after_help = "Example:\n  capstan pipeline reservation orders")]
     Reservation(Named),
     /// Give room back, or stop waiting for it
+    #[command(after_help = "Example:\n  capstan pipeline release orders")]
     Release(Named),
     /// Show who waits for room, in the order in which they get it
+    #[command(after_help = "Example:\n  capstan pipeline queue --output json")]
     Queue,
     /// Show the limits of all pipelines together, or change them
     #[command(after_help = "Examples:\n  capstan pipeline limits\n  capstan pipeline limits --cpu 90 --stale-after 2m")]
@@ -91,8 +99,8 @@ pub struct RegisterOptions {
     /// What people call it; its id where nothing is said
     name: Option<String>,
     /// What it is listed under
-    #[arg(long, default_value = "", value_name = "GROUP")]
-    group: String,
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
     /// Its place in the queue for room; higher goes first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
     priority: i16,
@@ -114,20 +122,20 @@ pub struct ReportOptions {
     /// What it is doing
     #[arg(long, value_enum, required_unless_present = "cpu")]
     status: Option<StatusWord>,
-    /// Records so far
-    #[arg(long, requires = "status", default_value_t = 0, value_name = "N")]
-    records: u64,
-    /// Records that failed
-    #[arg(long, requires = "status", default_value_t = 0, value_name = "N")]
-    failed: u64,
+    /// Records so far; left out, they stay what they were
+    #[arg(long, requires = "status", value_name = "N")]
+    records: Option<u64>,
+    /// Records that failed; left out, they stay what they were
+    #[arg(long, requires = "status", value_name = "N")]
+    failed: Option<u64>,
     /// Bytes moved since it was started; left out, they stay what they were
     #[arg(long, requires = "status", value_name = "N")]
     bytes: Option<u64>,
     /// CPU in percent of what its machines have
-    #[arg(long, requires = "memory", value_name = "PERCENT")]
+    #[arg(long, requires = "memory", value_name = "PERCENT", allow_negative_numbers = true)]
     cpu: Option<f64>,
     /// Memory in MB
-    #[arg(long, requires = "cpu", value_name = "MB")]
+    #[arg(long, requires = "cpu", value_name = "MB", allow_negative_numbers = true)]
     memory: Option<i64>,
 }
 
@@ -163,7 +171,7 @@ pub async fn run(command: PipelineCommand, context: &Context) -> Result<(), Fail
     let client = context.client().await?;
     match command {
         PipelineCommand::Register(options) => register(&client, options, context).await,
-        PipelineCommand::List { status, group } => list(&client, status, &group, context).await,
+        PipelineCommand::List { status, group } => list(&client, status, &group.unwrap_or_default(), context).await,
         PipelineCommand::Get(Named { id }) => show(&client.pipeline(&id).await?, context),
         PipelineCommand::Report(options) => report(&client, options, context).await,
         PipelineCommand::Heartbeat { ids } => heartbeat(&client, ids, context).await,
@@ -186,7 +194,7 @@ pub async fn run(command: PipelineCommand, context: &Context) -> Result<(), Fail
 }
 
 fn show(pipeline: &v1::PipelineInfo, context: &Context) -> Result<(), Failure> {
-    context.out.show(|| render::pipeline(pipeline), || render::pipelines([pipeline], jiff::Timestamp::now()))
+    context.out.show(|| render::pipeline(pipeline), || render::pipeline_sheet(pipeline, jiff::Timestamp::now()))
 }
 
 fn done(context: &Context, id: &str, what: &str) -> Result<(), Failure> {
@@ -197,7 +205,7 @@ async fn register(client: &Client, options: RegisterOptions, context: &Context) 
     let request = v1::RegisterPipelineRequest {
         name: options.name.unwrap_or_else(|| options.id.clone()),
         pipeline_id: options.id,
-        group: options.group,
+        group: options.group.unwrap_or_default(),
         priority: options.priority.into(),
         labels: options.label.into_iter().collect::<HashMap<_, _>>(),
     };
@@ -225,8 +233,14 @@ async fn list(client: &Client, status: Option<StatusWord>, group: &str, context:
 async fn report(client: &Client, options: ReportOptions, context: &Context) -> Result<(), Failure> {
     let id = &options.id;
     if let Some(status) = options.status {
-        let outcome =
-            client.update_pipeline_status(id, status.into(), options.records, options.failed, options.bytes).await?;
+        let (records, failed) = match (options.records, options.failed) {
+            (Some(records), Some(failed)) => (records, failed),
+            (records, failed) => {
+                let known = client.pipeline(id).await?;
+                (records.unwrap_or(known.total_records), failed.unwrap_or(known.failed_records))
+            }
+        };
+        let outcome = client.update_pipeline_status(id, status.into(), records, failed, options.bytes).await?;
         done(context, id, &format!("status {}", render::outcome(outcome)))?;
     }
     if let (Some(cpu), Some(memory)) = (options.cpu, options.memory) {

@@ -2,7 +2,6 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Table;
 use crate::{input, render};
 use capstan_api::Class;
 use capstan_client::{Client, v1};
@@ -14,10 +13,10 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub struct Figures {
     /// CPU in percent, 0 to 100
-    #[arg(long, default_value_t = 0.0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", allow_negative_numbers = true)]
     cpu: f64,
     /// Memory in MB
-    #[arg(long, default_value_t = 0, value_name = "MB")]
+    #[arg(long, default_value_t = 0, value_name = "MB", allow_negative_numbers = true)]
     memory: i64,
 }
 
@@ -43,10 +42,10 @@ pub struct ReserveOptions {
 #[derive(Args, Debug)]
 pub struct LimitOptions {
     /// The most CPU of all pipelines together, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
     cpu: Option<f64>,
     /// The most memory of all pipelines together, in MB
-    #[arg(long, value_name = "MB")]
+    #[arg(long, value_name = "MB", allow_negative_numbers = true)]
     memory: Option<i64>,
     /// How long a pipeline may be silent
     #[arg(long, value_parser = input::duration, value_name = "TIME")]
@@ -68,6 +67,7 @@ pub async fn check(client: &Client, figures: Figures, context: &Context) -> Resu
     let room = client.check_resources(figures.cpu, figures.memory).await?;
     context.out.show(|| render::availability(&room), || render::room(&room))?;
     if room.available {
+        eprintln!("there is room for {} % CPU and {} MB", figures.cpu, figures.memory);
         return Ok(());
     }
     eprintln!("there is no room for {} % CPU and {} MB", figures.cpu, figures.memory);
@@ -119,12 +119,5 @@ pub async fn limits(client: &Client, options: LimitOptions, context: &Context) -
         true => client.registry_limits().await?,
         false => client.change_registry_limits(change).await?,
     };
-    let table = || {
-        let mut table = Table::new(["LIMIT", "VALUE"]);
-        for (name, value) in render::registry_limits(&limits).as_object().into_iter().flatten() {
-            table.row([name.clone(), value.to_string()]);
-        }
-        table
-    };
-    context.out.show(|| render::registry_limits(&limits), table)
+    context.out.show(|| render::registry_limits(&limits), || render::limits_table(&limits))
 }
