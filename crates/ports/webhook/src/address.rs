@@ -54,6 +54,11 @@ impl Address {
         self.0.port_or_known_default().unwrap_or_default()
     }
 
+    /// Whether it is reached by TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     pub(crate) fn url(&self) -> &Url {
         &self.0
     }
