@@ -14,6 +14,9 @@ use capstan_journal::{Journal, JournalError, SnapshotRows};
 use capstan_registry::{Event, Registry};
 use tokio::sync::oneshot;
 
+/// An event as it stands in the log: where, when it was made, and what it says.
+type Kept = (Position, WallTime, Vec<u8>);
+
 /// What is to be read.
 pub(crate) struct HistoryLook {
     stream: StreamName,
@@ -53,11 +56,7 @@ impl HistoryLook {
 
 impl History {
     /// Every event of the stream, with its position and when it was made, in order.
-    fn events(
-        self,
-        stream: StreamName,
-        from: Position,
-    ) -> impl Iterator<Item = Result<(Position, WallTime, Vec<u8>), JournalError>> {
+    fn events(self, stream: StreamName, from: Position) -> impl Iterator<Item = Result<Kept, JournalError>> {
         let mut reached = from;
         self.archive.chain(self.log).flat_map(move |recorded| match recorded {
             Err(error) => vec![Err(error)],

@@ -1,6 +1,6 @@
 //! What happened to pipelines, page by page: a page goes on where the one before it ended.
 
-use super::{History, HistoryError, decode, read};
+use super::{History, HistoryError, Kept, decode, read};
 use crate::handle::Handle;
 use crate::streams;
 use capstan_ids::{Position, WallTime};
@@ -44,7 +44,7 @@ pub struct FactPage {
 
 /// Facts as they are read on, from one page to the next.
 struct Story {
-    events: Box<dyn Iterator<Item = Result<(Position, WallTime, Vec<u8>), HistoryError>> + Send>,
+    events: Box<dyn Iterator<Item = Result<Kept, HistoryError>> + Send>,
     /// Read, and too much for the page before.
     ahead: Option<(Position, Fact)>,
     /// Everything before it was read.
