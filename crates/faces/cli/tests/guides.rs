@@ -58,7 +58,8 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     blocks
 }
 
-fn run_guide(name: &str) {
+/// Runs a page; `places` are variables with the addresses that it speaks of.
+fn run_guide(name: &str, places: &[(&str, String)]) {
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/guides").join(name)).unwrap();
     let blocks = blocks(&page);
@@ -81,6 +82,7 @@ fn run_guide(name: &str) {
         } else {
             command.env_remove("CAPSTAN_SERVER");
         }
+        command.envs(places.iter().map(|(name, address)| (name, address)));
         let output = command.current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null()).output().unwrap();
         assert!(
             output.status.success(),
@@ -94,15 +96,45 @@ fn run_guide(name: &str) {
 
 #[test]
 fn bringing_ones_own_worker_goes_as_the_guide_says() {
-    run_guide("bring-your-own-worker.md");
+    run_guide("bring-your-own-worker.md", &[]);
 }
 
 #[test]
 fn moving_data_goes_as_the_guide_says() {
-    run_guide("move-data.md");
+    run_guide("move-data.md", &[]);
 }
 
 #[test]
 fn registering_ones_own_pipeline_goes_as_the_guide_says() {
-    run_guide("register-a-pipeline.md");
+    run_guide("register-a-pipeline.md", &[]);
+}
+
+/// The address of a real server; without one the test is skipped, with the reason on record.
+fn place(test: &str, variable: &str) -> Option<String> {
+    let address = std::env::var(variable).ok();
+    if address.is_none() {
+        capstan_testkit::skipped(test, &format!("{variable} is not set"));
+    }
+    address
+}
+
+#[test]
+fn moving_one_mongodb_to_another_goes_as_the_guide_says() {
+    const NAME: &str = "moving_one_mongodb_to_another_goes_as_the_guide_says";
+    let Some(source) = place(NAME, "CAPSTAN_TEST_MONGO_URL") else { return };
+    let Some(target) = place(NAME, "CAPSTAN_TEST_FERRET_URL") else { return };
+    run_guide("move-mongodb.md", &[("SOURCE", source), ("TARGET", target)]);
+}
+
+#[test]
+fn keeping_dumps_in_a_bucket_goes_as_the_guide_says() {
+    const NAME: &str = "keeping_dumps_in_a_bucket_goes_as_the_guide_says";
+    let Some(source) = place(NAME, "CAPSTAN_TEST_MONGO_URL") else { return };
+    let Some(bucket) = place(NAME, "CAPSTAN_TEST_S3_URL") else { return };
+    // A prefix of its own, so that a run finds nothing of an earlier one.
+    let (bucket, options) = bucket.split_once('?').unwrap();
+    let spool = format!("{bucket}/guide-{}?{options}", std::process::id());
+    let key = |name| (name, "test".to_owned());
+    let credentials = [key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY")];
+    run_guide("keep-dumps-in-a-bucket.md", &[&[("SOURCE", source), ("SPOOL", spool)], &credentials[..]].concat());
 }
