@@ -44,7 +44,14 @@ pub(crate) struct Limits {
     pub document: usize,
     /// Documents in one write.
     pub documents: usize,
+    /// Documents that one command replaces.
+    pub replacements: usize,
 }
+
+/// FerretDB 1.24 keeps a connection to its PostgreSQL, of 50 in all, for each replacement of a command until the command is
+/// done, and needs one more to write it. A command with 50 of them waits for itself, and every other client waits too, until
+/// it is started again. So few at a time leave room for a dozen commands.
+const FERRET_REPLACEMENTS: usize = 4;
 
 /// The driver's own view of a connection holds its password.
 impl fmt::Debug for Server {
@@ -77,7 +84,7 @@ impl Server {
         Ok(Self {
             // A database for credentials is not one to be read.
             only: only.filter(|name| name != "admin"),
-            limits: Limits::of(&hello),
+            limits: Limits::of(&hello, ferret),
             keeps_definitions: !ferret && (build.contains_key("storageEngines") || replicated),
             keeps_values: !ferret,
             read_concern: read_concern
@@ -146,14 +153,16 @@ impl Server {
 }
 
 impl Limits {
-    fn of(hello: &Document) -> Self {
+    fn of(hello: &Document, ferret: bool) -> Self {
         let number = |name: &str, least: usize, default: usize| {
             let found = hello.get(name).and_then(|value| value.as_i64().or_else(|| value.as_i32().map(i64::from)));
             found.and_then(|found| usize::try_from(found).ok()).filter(|found| *found >= least).unwrap_or(default)
         };
+        let documents = number("maxWriteBatchSize", 1, 1_000);
         Self {
             document: number("maxBsonObjectSize", 1 << 20, 16 << 20),
-            documents: number("maxWriteBatchSize", 1, 1_000),
+            documents,
+            replacements: if ferret { FERRET_REPLACEMENTS } else { documents },
         }
     }
 }
@@ -320,7 +329,8 @@ mod tests {
     #[test]
     fn limits_that_a_server_does_not_state_are_the_smallest_there_are() {
         let stated = doc! { "maxBsonObjectSize": 20_000_000, "maxWriteBatchSize": 500_i64 };
-        assert_eq!(Limits::of(&stated), Limits { document: 20_000_000, documents: 500 });
-        assert_eq!(Limits::of(&doc! { "maxWriteBatchSize": 0 }), Limits { document: 16 << 20, documents: 1_000 });
+        assert_eq!(Limits::of(&stated, false), Limits { document: 20_000_000, documents: 500, replacements: 500 });
+        let least = Limits { document: 16 << 20, documents: 1_000, replacements: FERRET_REPLACEMENTS };
+        assert_eq!(Limits::of(&doc! { "maxWriteBatchSize": 0 }, true), least);
     }
 }

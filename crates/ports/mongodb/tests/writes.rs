@@ -18,6 +18,7 @@ use live::Live;
 on_both_servers! {
     a_document_that_cuts_the_connection_is_put_aside_and_the_rest_is_written;
     what_is_there_already_is_left_alone_and_what_differs_is_replaced;
+    hundreds_of_documents_are_replaced_at_once_by_several_chunks;
     a_resumed_chunk_finds_what_it_wrote_without_provoking_errors;
     the_key_of_another_unique_index_is_a_dead_letter;
     merging_keeps_what_is_there_and_overwriting_does_not;
@@ -45,6 +46,33 @@ async fn found(live: &Live, unit: &Unit) -> Vec<Document> {
     let mut documents: Vec<Document> = batch.into_iter().map(|value| value.as_document().unwrap().clone()).collect();
     documents.sort_by_key(|document| document.get_i32("_id").unwrap_or(i32::MAX));
     documents
+}
+
+// One server used to stop for everybody at the first command that replaced fifty documents: see the limits of a server.
+async fn hundreds_of_documents_are_replaced_at_once_by_several_chunks(live: &Live) {
+    const CHUNKS: i32 = 3;
+    let (sink, unit) = (live.sink("replaced").await, live.unit("w", "replaced"));
+    let of = |chunk: i32, v: &str| -> Vec<Document> {
+        (chunk * 200..(chunk + 1) * 200).map(|n| doc! { "_id": n, "v": v }).collect()
+    };
+    for chunk in 0..CHUNKS {
+        live.run("w", doc! { "insert": "replaced", "documents": of(chunk, "old") }).await;
+    }
+    sink.prepare(&unit, &WritePlan { mode: WriteMode::Merge, ..PLAN }).await.unwrap();
+
+    let chunks = (0..CHUNKS).map(|chunk| {
+        let (sink, unit, documents) = (Arc::clone(&sink), unit.clone(), of(chunk, "new"));
+        async move {
+            let part = PartKey { chunk: chunk as u32, generation: 0, token: 1 };
+            let mut writer = sink.open_chunk(&unit, &part, None).await.unwrap();
+            assert!(writer.write(batch(&documents)).await.unwrap().is_empty());
+            writer.seal().await.unwrap().documents
+        }
+    });
+    let replaced = tokio::time::timeout(std::time::Duration::from_secs(60), futures::future::join_all(chunks)).await;
+
+    assert_eq!(replaced.unwrap().iter().sum::<u64>(), 600);
+    assert_eq!(found(live, &unit).await, (0..CHUNKS).flat_map(|chunk| of(chunk, "new")).collect::<Vec<_>>());
 }
 
 fn reasons(refused: &[RefusedDocument]) -> Vec<String> {

@@ -57,6 +57,7 @@ on_both_servers! {
     it_is_a_sink;
     it_is_a_source;
     a_copy_by_both_programs_compares_equal;
+    a_chunk_that_is_written_again_over_others_ends_in_the_same_documents;
     a_document_that_the_target_refuses_becomes_a_dead_letter_in_the_next_attempt;
 }
 
@@ -172,12 +173,7 @@ async fn a_copy_by_both_programs_compares_equal(live: &Live) {
     assert_eq!((comparison.missing, comparison.extra, comparison.different), (0, 0, 0), "{comparison:?}");
 }
 
-// On one server only: the other one does not come back from several connections of a mongorestore that insert what is there.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents() {
-    const NAME: &str = "mongotools::a_chunk_that_is_written_again_over_others_ends_in_the_same_documents";
-    let Some(live) = ready("CAPSTAN_TEST_MONGO_URL", NAME).await else { return };
-    let live = &live;
+async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents(live: &Live) {
     let (sink, unit) = (sink(live, "again").await, live.unit("w", "again"));
     let theirs: Vec<Document> = (0..500).map(|n| doc! { "_id": n, "v": "old" }).collect();
     live.run("w", doc! { "insert": "again", "documents": &theirs }).await;
@@ -189,7 +185,6 @@ async fn a_chunk_that_is_written_again_over_others_ends_in_the_same_documents() 
 
     assert_eq!(counts, [1_900, 1_900]);
     assert_eq!(found(live, &unit).await, [&theirs[..100], &ours].concat());
-    live.clean().await;
 }
 
 async fn a_document_that_the_target_refuses_becomes_a_dead_letter_in_the_next_attempt(live: &Live) {

@@ -5,6 +5,9 @@ use capstan_migration::Mode;
 use serde::Deserialize;
 use std::fmt::Write as _;
 
+/// Documents of a collection that are named at the terminal; a report as JSON or as a page has more.
+const EXAMPLES_SHOWN: usize = 5;
+
 /// Of a report, what its reader at the terminal is shown and what decides the exit code.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
@@ -110,14 +113,20 @@ impl Report {
         if !self.by_unit.is_empty() {
             self.table().write(text)?;
         }
-        for aside in
-            self.by_unit.iter().flat_map(|unit| unit.set_aside.iter().chain(&unit.examples)).chain(&self.set_aside)
-        {
-            let verb = if self.mode == Mode::Verify { "found" } else { "set aside" };
-            writeln!(text, "  {verb}: {} {}", aside.what, aside.reason)?;
+        for aside in self.by_unit.iter().flat_map(|unit| &unit.set_aside).chain(&self.set_aside) {
+            writeln!(text, "  set aside: {}: {}", aside.what, aside.reason)?;
+        }
+        for unit in self.by_unit.iter().filter(|unit| !unit.examples.is_empty()) {
+            for found in unit.examples.iter().take(EXAMPLES_SHOWN) {
+                writeln!(text, "  {}: {}: {}", unit.target, found.what, found.reason)?;
+            }
+            let more = unit.examples.len().saturating_sub(EXAMPLES_SHOWN);
+            if more > 0 {
+                writeln!(text, "  {}: {more} more are in the report (--output json, --report FILE)", unit.target)?;
+            }
         }
         for refused in &self.refused {
-            writeln!(text, "  refused: {} {}", refused.what, refused.reason)?;
+            writeln!(text, "  refused: {}: {}", refused.what, refused.reason)?;
         }
         writeln!(text, "{}", self.summary())?;
         if let Some(dump) = &self.dump {
@@ -383,7 +392,7 @@ mod tests {
         let refused = serde_json::json!({ "mode": "simulate", "state": "failed", "units": 0, "by_unit": [],
             "refused": [{ "what": "shop.orders", "reason": "it holds documents" }] });
         insta::assert_snapshot!(report(refused).text(), @r"
-          refused: shop.orders it holds documents
+          refused: shop.orders: it holds documents
         failed: nothing would be moved, and nothing was written; 2.5 s
         ");
     }
@@ -413,6 +422,18 @@ mod tests {
         kept in the spool as dump nightly
         proved: every part in the spool was read again and is whole, 64 chunks
         ");
+    }
+
+    #[test]
+    fn a_few_documents_are_named_and_the_others_counted() {
+        let mut report = report(serde_json::json!({ "mode": "verify", "verified": proof(8, 0, 0) }));
+        let found = |n: u32| SetAside { what: n.to_string(), reason: "missing at the target".into() };
+        report.by_unit[0].examples = (0..8).map(found).collect();
+
+        let text = report.text();
+
+        assert_eq!(text.lines().filter(|line| line.contains("missing at the target")).count(), EXAMPLES_SHOWN);
+        assert!(text.contains("store.orders: 0 missing") && text.contains("store.orders: 3 more are"), "{text}");
     }
 
     #[test]
