@@ -236,3 +236,30 @@ fn every_event_of_the_journal_is_a_fact_of_the_history() {
     assert_eq!(facts[2].at, DAWN + secs(1));
     assert_eq!(Fact::of(&Event::HeartbeatSeen { id: id("p1"), at: DAWN }), None);
 }
+
+#[test]
+fn the_system_status_has_the_health_and_the_counts_and_totals_behind_it() {
+    let mut world = World::new();
+    assert_eq!(world.system().health, Health::Idle);
+    for name in ["a", "b", "c", "d", "e"] {
+        world.ask(registering(name));
+    }
+    for (name, status) in [
+        ("a", PipelineStatus::Running),
+        ("b", PipelineStatus::Running),
+        ("c", PipelineStatus::Paused),
+        ("d", PipelineStatus::Failed),
+    ] {
+        world.ask(saying(name, status, 10, 1));
+        world.ask(using(name, 1.5, 100));
+    }
+
+    let system = world.system();
+
+    let count = |status| system.by_status.iter().find(|(known, _)| *known == status).map(|(_, count)| *count);
+    use PipelineStatus::*;
+    assert_eq!([Configured, Running, Paused, Stopped, Failed].map(count), [1, 2, 1, 0, 1].map(Some));
+    assert_eq!((system.health, system.pipelines, system.failed), (Health::Degraded, 5, 1));
+    assert_eq!(system.used, resources(4.5, 300), "what has failed uses nothing");
+    assert_eq!(system.updated_at, world.now.wall);
+}
