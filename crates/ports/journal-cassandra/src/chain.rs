@@ -62,7 +62,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// What a bucket says before anything was put into it.
-    fn unopened(first: Position, epoch: Epoch) -> Self {
+    pub fn unopened(first: Position, epoch: Epoch) -> Self {
         Self { first, next: first, epoch, bytes: 0, successor: None, is_open: false }
     }
 

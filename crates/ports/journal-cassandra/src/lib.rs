@@ -32,6 +32,7 @@ mod archive;
 mod chain;
 mod election;
 mod fault;
+mod filling;
 mod fitness;
 mod journal;
 mod log;

@@ -5,7 +5,7 @@ use crate::rows::{Head, position as from_column, signed};
 use crate::store::{Mode, Query, Store};
 use crate::{CassandraOptions, fault, parts, takeover};
 use capstan_ids::{Epoch, Position, WallTime};
-use capstan_journal::{Append, Commit, JournalError, Refusal, Tail};
+use capstan_journal::{Append, Commit, JournalError, Recorded, Refusal, Tail};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,7 @@ const STANDING: Query = Query {
 };
 
 /// What a row weighs beside its body.
-const ROW_BYTES: u64 = 100;
+pub(crate) const ROW_BYTES: u64 = 100;
 /// An append that finds the log changed looks again; more often than that only where somebody else writes all the time.
 const LOOKS_MAX: usize = 4;
 
@@ -63,6 +63,8 @@ pub(crate) struct Log {
     last: Option<Bucket>,
     /// An open bucket, or the first, from which the last one is found.
     hint: AtomicU64,
+    /// While a restore fills the log from here: the bucket that is being filled, and how far it is.
+    pub(crate) filling: Option<Bucket>,
     encoded: Vec<u8>,
     /// Whether there may be parts in the last bucket that count for nothing.
     may_need_sweeping: bool,
@@ -84,7 +86,8 @@ impl Log {
         let low = low(&store).await?;
         let hint = AtomicU64::new(chain::newest(&store, low.first).await?.get());
         let agreement = agreement.to_owned();
-        Ok(Self { store, agreement, options, last: None, hint, encoded: Vec::new(), may_need_sweeping: true })
+        let encoded = Vec::new();
+        Ok(Self { store, agreement, options, last: None, hint, filling: None, encoded, may_need_sweeping: true })
     }
 
     /// Where the log ends, looked up now.
@@ -98,6 +101,7 @@ impl Log {
     /// The same, for somebody who only reads.
     pub async fn looked(&self) -> Result<Bucket, JournalError> {
         let last = Bucket::last(&self.store, Position::new(self.hint.load(Ordering::Relaxed))).await?;
+        self.see_not_filling(&last)?;
         if last.is_open {
             self.hint.store(last.first.get(), Ordering::Relaxed);
         }
@@ -105,7 +109,10 @@ impl Log {
     }
 
     pub async fn tail(&mut self) -> Result<Tail, JournalError> {
-        let last = self.look().await?;
+        let last = match self.filling {
+            Some(filling) => filling,
+            None => self.look().await?,
+        };
         let low = low(&self.store).await?;
         Ok(Tail { next: last.next, first: low.first, epoch: last.epoch })
     }
@@ -118,6 +125,9 @@ impl Log {
     pub async fn append(&mut self, epoch: Epoch, position: Position, commit: &Commit) -> Append {
         if let Err(refusal) = self.reserve(commit.size()) {
             return Append::Refused(refusal);
+        }
+        if self.filling.is_some() {
+            return self.put(&[Recorded { position, epoch, commit: commit.clone() }]).await;
         }
         match self.offer(epoch, position, commit).await {
             Ok(answer) => answer,
@@ -216,7 +226,7 @@ impl Log {
     }
 
     /// Whether this very commit stands at its position, which is below the next.
-    async fn stands(&self, head: &Head, id: &[u8; 16]) -> Result<bool, JournalError> {
+    pub async fn stands(&self, head: &Head, id: &[u8; 16]) -> Result<bool, JournalError> {
         let low = low(&self.store).await?;
         if head.position < low.first {
             // It is taken, by whatever stood there.
@@ -228,19 +238,30 @@ impl Log {
         Ok(found.and_then(|(found,)| found).is_some_and(|found| found == id))
     }
 
-    /// Seals the last bucket and goes on so much higher.
+    pub fn bucket_bytes(&self) -> u64 {
+        self.options.bucket_bytes
+    }
+
+    /// Seals the last bucket, also one that was being filled, and goes on so much higher.
     pub async fn leap(&mut self) -> Result<Position, JournalError> {
-        let first = self.look().await?.next.plus(Position::RESTORE_LEAP);
+        let first = self.tail().await?.next.plus(Position::RESTORE_LEAP);
         if first.plus(Position::RESTORE_LEAP) > Position::MAX {
             let text = "the positions below 2^53 are used up; start a new journal".to_owned();
             return Err(fault::store(&self.store.place, "leap", text));
         }
-        self.go_on_at(first).await?;
+        match self.filling {
+            Some(_) => self.end_filling(first).await?,
+            None => self.go_on_at(first).await?,
+        }
         Ok(first)
     }
 
     /// Seals the last bucket and goes on in one that begins at `first`, which is not lower than the next position.
     pub async fn go_on_at(&mut self, first: Position) -> Result<(), JournalError> {
+        if let Some(filling) = self.filling {
+            assert!(first >= filling.next, "positions never go back");
+            return if first == filling.next { Ok(()) } else { self.roll(first).await };
+        }
         let mut last = self.look().await?;
         assert!(first >= last.next, "positions never go back");
         if first == last.next {
@@ -255,25 +276,7 @@ impl Log {
         self.look().await.map(drop)
     }
 
-    /// Makes a log in which nothing stands yet begin elsewhere.
-    pub async fn begin_at(&mut self, first: Position, epoch: Epoch) -> Result<(), JournalError> {
-        let mut last = self.look().await?;
-        last.epoch = epoch;
-        if !last.is_open {
-            last.open(&self.store).await?;
-        }
-        // The first bucket stays behind, sealed, as one that was trimmed does.
-        if first > last.next && !last.seal(&self.store, epoch, first).await? {
-            return Err(self.written_by_others("begin a restore"));
-        }
-        let mut begun = self.look().await?;
-        if !begun.is_open {
-            begun.open(&self.store).await?;
-        }
-        Ok(())
-    }
-
-    fn written_by_others(&self, operation: &'static str) -> JournalError {
+    pub fn written_by_others(&self, operation: &'static str) -> JournalError {
         fault::store(&self.store.place, operation, "somebody else writes here; stop all other servers".to_owned())
     }
 

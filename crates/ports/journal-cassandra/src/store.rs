@@ -11,6 +11,7 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
 use std::collections::HashMap;
@@ -114,6 +115,17 @@ impl Store {
         let prepared = self.prepare(query).await?;
         let result = self.session.execute_unpaged(&prepared, values).await;
         result.map_err(|error| fault::not_executed(error, query.operation, &self.place))
+    }
+
+    /// Runs a statement once for each of `rows`, which are in one partition, as one request.
+    pub async fn run_all<R: SerializeRow>(&self, query: &Query, rows: Vec<R>) -> Result<(), JournalError> {
+        let prepared = self.prepare(query).await?;
+        let mut batch = Batch::new(BatchType::Unlogged);
+        rows.iter().for_each(|_| batch.append_statement(prepared.clone()));
+        batch.set_consistency(self.quorum.consistency());
+        batch.set_is_idempotent(query.mode != Mode::Conditional);
+        let result = self.session.batch(&batch, rows).await;
+        result.map(drop).map_err(|error| fault::not_executed(error, query.operation, &self.place))
     }
 
     /// Reads every row.

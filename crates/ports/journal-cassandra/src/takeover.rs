@@ -7,7 +7,7 @@ use crate::rows::signed;
 use crate::store::{Mode, Query, Store};
 use crate::{archive, fault};
 use capstan_ids::{Epoch, Position, StreamName};
-use capstan_journal::{Beginning, JournalError, Recorded, SnapshotInfo, SnapshotWriter, Takeover};
+use capstan_journal::{Append, Beginning, JournalError, Recorded, SnapshotInfo, SnapshotWriter, Takeover};
 use std::sync::Arc;
 
 const BEGIN: Query = Query {
@@ -26,15 +26,17 @@ const RESTORING: &str = "a restore is under way";
 
 /// Refuses a log that a restore has left half filled; `agreement` is what stands there.
 pub(crate) fn see_finished(store: &Store, agreement: &str) -> Result<(), JournalError> {
-    if agreement != RESTORING {
-        return Ok(());
-    }
+    if agreement == RESTORING { Err(unfinished(store)) } else { Ok(()) }
+}
+
+/// What is said of a log that a restore has not filled to its end.
+pub(crate) fn unfinished(store: &Store) -> JournalError {
     let what = format!(
         "a restore into its log {} was begun and has not ended; restore into another log (?log=NAME), or drop the \
          keyspace if nothing else is in it, and restore again",
         store.log
     );
-    Err(fault::unfit(&store.place, what))
+    fault::unfit(&store.place, what)
 }
 
 impl CassandraJournal {
@@ -79,6 +81,11 @@ impl Takeover for CassandraJournal {
     fn archive(&mut self, stream: &StreamName, runs: &[Recorded]) -> Result<(), JournalError> {
         let store = Arc::clone(&self.store);
         store.wait(archive::put(&store, stream, runs))
+    }
+
+    fn put(&mut self, commits: &[Recorded]) -> Append {
+        let store = Arc::clone(&self.store);
+        store.wait(self.log.put(commits))
     }
 
     fn go_on_at(&mut self, position: Position) -> Result<(), JournalError> {

@@ -41,6 +41,10 @@ mod journal {
         Some(log) => log,
         None => return,
     });
+    capstan_journal::shared_takeover_conformance!(match live::new_log() {
+        Some(log) => log,
+        None => return,
+    });
 }
 
 mod election {

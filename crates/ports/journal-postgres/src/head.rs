@@ -10,6 +10,7 @@ use crate::line::Line;
 use crate::row::{Encoded, damage, number, unsigned};
 use capstan_ids::{Epoch, Position, WallTime};
 use capstan_journal::JournalError;
+use tokio_postgres::types::ToSql;
 
 /// Where the log ends and begins, as one look at it found.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,16 @@ const APPEND: &str = "WITH taken AS (UPDATE head SET follows = ended, ended = $1
     WHERE next = $1::bigint AND epoch <= $2::bigint AND identity = $7::bigint RETURNING follows) \
     INSERT INTO commits (position, follows, epoch, at, events, bytes, checksum) \
     SELECT $1::bigint, follows, $2::bigint, $3::bigint, $4::bigint, $5::bytea, $6::bigint FROM taken";
+
+// Commits of a restore, all or none of them.
+const PUT: &str = "WITH taken AS (UPDATE head SET follows = ($8::bigint[])[array_upper($8::bigint[], 1)], \
+    ended = $9::bigint, next = $9::bigint, epoch = $10::bigint \
+    WHERE next <= ($1::bigint[])[1] AND ended = ($8::bigint[])[1] AND epoch <= ($2::bigint[])[1] \
+    AND identity = $7::bigint RETURNING 1) \
+    INSERT INTO commits (position, follows, epoch, at, events, bytes, checksum) SELECT put.position, put.follows, \
+    put.epoch, put.at, put.events, put.bytes, put.checksum FROM taken, unnest($1::bigint[], $8::bigint[], \
+    $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[]) \
+    AS put (position, follows, epoch, at, events, bytes, checksum)";
 
 // Changes nothing, and is a change all the same: its own commit waits for whatever the lost one's waited for, a flush
 // or a replica.
@@ -78,6 +89,23 @@ pub(crate) fn identity(line: &mut Line) -> Result<i64, Fault> {
 /// Adds a commit where it belongs; false where the position is taken, not the next, or a higher epoch was seen.
 pub(crate) fn append(line: &mut Line, identity: i64, commit: &Encoded) -> Result<bool, Fault> {
     change(line, APPEND, identity, commit)
+}
+
+/// Puts commits of a restore behind where the log ended, all or none; false where it does not end there, or is another.
+pub(crate) fn put(line: &mut Line, identity: i64, ended: Position, commits: &[Encoded]) -> Result<bool, Fault> {
+    let Some(last) = commits.last() else { return Ok(true) };
+    let column = |of: fn(&Encoded) -> i64| commits.iter().map(of).collect::<Vec<i64>>();
+    let (positions, epochs) = (column(|commit| commit.position), column(|commit| commit.epoch));
+    let (ats, events) = (column(|commit| commit.at), column(|commit| commit.events));
+    let checksums = column(|commit| commit.checksum);
+    let bytes: Vec<&[u8]> = commits.iter().map(|commit| commit.bytes.as_slice()).collect();
+    let ends = commits.iter().map(|commit| commit.position + commit.events);
+    let follows: Vec<i64> = std::iter::once(number(ended.get())).chain(ends).take(commits.len()).collect();
+    let size = commits.iter().map(|commit| commit.bytes.len()).sum();
+    let end = last.position + last.events;
+    let values: [&(dyn ToSql + Sync); 10] =
+        [&positions, &epochs, &ats, &events, &bytes, &checksums, &identity, &follows, &end, &last.epoch];
+    Ok(line.execute(size, PUT, &values)? > 0)
 }
 
 /// Whether this very commit stands, and is as durable as it would be had its answer come.

@@ -33,11 +33,11 @@ pub struct PostgresJournal {
     pub(crate) place: String,
     pub(crate) identity: i64,
     durability: Durability,
-    commit_bytes_max: u64,
+    pub(crate) commit_bytes_max: u64,
     /// The highest epoch that was written under from here.
     led: Option<Epoch>,
     /// The end of the log as it was last seen: it never comes back from there.
-    reached: Position,
+    pub(crate) reached: Position,
     /// What was offered and not answered.
     unsettled: Option<Position>,
     /// The database had no room when it was last asked.
@@ -97,6 +97,12 @@ impl PostgresJournal {
             }
             None => Err(self.no_positions_left()),
         }
+    }
+
+    /// From now on this is the journal with another identity; nothing was written to it under its own.
+    pub(crate) fn become_another(&mut self, identity: i64) {
+        self.identity = identity;
+        self.shelf.become_another(identity);
     }
 
     pub(crate) fn no_positions_left(&self) -> JournalError {

@@ -1,18 +1,23 @@
 //! Being filled by a restore.
 //!
 //! A row of `snapshots` in a state of its own says that a restore has begun and not ended. It comes and goes in the
-//! statements that change the head.
+//! statements that change the head. The journal gets another identity at once, which every statement names: whoever had
+//! it open before adds nothing to it.
 
 use crate::archive::Sheet;
 use crate::fault::Fault;
+use crate::head;
 use crate::journal::PostgresJournal;
 use crate::line::Line;
-use crate::row::{number, unsigned};
+use crate::row::{Encoded, number, unsigned};
+use crate::schema::drawn;
 use capstan_ids::{Position, StreamName};
-use capstan_journal::{Beginning, Journal, JournalError, Recorded, SnapshotInfo, SnapshotWriter, Takeover};
+use capstan_journal::{
+    Append, Beginning, Journal, JournalError, Recorded, Refusal, SnapshotInfo, SnapshotWriter, Takeover,
+};
 
 const BEGIN: &str = "WITH begun AS (UPDATE head SET next = $1::bigint, ended = $1::bigint, follows = $1::bigint, \
-    first = $1::bigint, first_at = $2::bigint, epoch = $3::bigint \
+    first = $1::bigint, first_at = $2::bigint, epoch = $3::bigint, identity = $5::bigint \
     WHERE next = 1 AND epoch = 0 AND identity = $4::bigint AND NOT EXISTS (SELECT 1 FROM snapshots WHERE state <> 2) \
     RETURNING first) \
     INSERT INTO snapshots (id, state, stream, position, epoch) SELECT -1, 3, 'restore', first, 0 FROM begun";
@@ -37,12 +42,25 @@ pub(crate) fn see_finished(line: &mut Line) -> Result<(), Fault> {
     Err(Fault::Unusable(JournalError::Unfit { place: line.server.place.clone(), what }))
 }
 
+impl PostgresJournal {
+    /// Puts commits behind the end, or finds that they stand there, all of them or none.
+    fn put_all(&mut self, commits: &[Encoded]) -> Result<bool, Fault> {
+        let ended = head::look(&mut self.line, self.identity, Position::ZERO)?.ended;
+        let put = head::put(&mut self.line, self.identity, ended, commits)?;
+        // The answer of an earlier offer may have been lost: nobody else writes under this identity, so where the last
+        // one stands all do.
+        Ok(put || commits.last().map_or(Ok(true), |last| head::settle(&mut self.line, self.identity, last))?)
+    }
+}
+
 impl Takeover for PostgresJournal {
     fn begin(&mut self, beginning: &Beginning) -> Result<(), JournalError> {
         let Beginning { first, epoch, before } = beginning;
         let values = (number(first.get()), before.micros(), number(epoch.get()));
-        let begun = self.line.execute(0, BEGIN, &[&values.0, &values.1, &values.2, &self.identity]);
+        let identity = drawn();
+        let begun = self.line.execute(0, BEGIN, &[&values.0, &values.1, &values.2, &self.identity, &identity]);
         if begun.map_err(|fault| fault.told("begin a restore", &self.place))? == 1 {
+            self.become_another(identity);
             return self.tail().map(drop);
         }
         let next = self.tail()?.next;
@@ -62,6 +80,26 @@ impl Takeover for PostgresJournal {
         let streams = std::slice::from_ref(stream);
         let kept = runs.iter().try_for_each(|run| sheet.keep(&mut self.line, run, streams));
         kept.and_then(|()| sheet.flow(&mut self.line)).map_err(|fault| fault.told("archive", &self.place))
+    }
+
+    fn put(&mut self, commits: &[Recorded]) -> Append {
+        let Some(last) = commits.last() else { return Append::Committed };
+        let size = commits.iter().map(|recorded| recorded.commit.size() as u64).max().unwrap_or(0);
+        if size > self.commit_bytes_max {
+            return Append::Refused(Refusal::TooLarge { size, limit: self.commit_bytes_max });
+        }
+        let encode =
+            |Recorded { position, epoch, commit }: &Recorded| Encoded::new(self.identity, *epoch, *position, commit);
+        let encoded: Vec<Encoded> = commits.iter().map(encode).collect();
+        match self.put_all(&encoded) {
+            Ok(true) => {
+                self.reached = self.reached.max(last.position.plus(last.commit.events()));
+                Append::Committed
+            }
+            Ok(false) => Append::Fenced,
+            Err(fault) if fault.is_damage() => Append::Broken(fault.told("restore", &self.place)),
+            Err(fault) => Append::Unknown(fault.told("restore", &self.place)),
+        }
     }
 
     fn go_on_at(&mut self, position: Position) -> Result<(), JournalError> {

@@ -46,6 +46,7 @@ macro_rules! schema {
 mod journal {
     capstan_journal::conformance!(schema!());
     capstan_journal::takeover_conformance!(schema!());
+    capstan_journal::shared_takeover_conformance!(schema!());
 }
 
 mod election {

@@ -33,24 +33,7 @@ pub trait Takeover: Journal {
     /// They come in order, the first at the next position or above it, none under a lower epoch than the one before. A few
     /// MiB at a time are right. After [`Append::Unknown`] the same ones are offered again until that is settled, and
     /// [`Append::Fenced`] says that somebody else has written. Some of them may stand after any answer but *committed*.
-    fn put(&mut self, commits: &[Recorded]) -> Append {
-        let mut next = match self.tail() {
-            Ok(tail) => tail.next,
-            Err(error) => return Append::Unknown(error),
-        };
-        for Recorded { position, epoch, commit } in commits {
-            if *position > next
-                && let Err(error) = self.go_on_at(*position)
-            {
-                return Append::Unknown(error);
-            }
-            match self.append(*epoch, *position, commit) {
-                Append::Committed => next = next.max(position.plus(commit.events())),
-                other => return other,
-            }
-        }
-        Append::Committed
-    }
+    fn put(&mut self, commits: &[Recorded]) -> Append;
 
     /// Leaves positions out, as a leap did: the next event takes `position`, which is not lower than the next one.
     fn go_on_at(&mut self, position: Position) -> Result<(), JournalError>;

@@ -33,6 +33,11 @@ impl Shelf {
         Self { server, identity, writing: Vec::new(), backlog_max }
     }
 
+    /// From now on everything is summed under another identity.
+    pub fn become_another(&mut self, identity: i64) {
+        self.identity = identity;
+    }
+
     /// Begins to write a snapshot; whoever begins one must lead.
     pub fn begin(&mut self, info: SnapshotInfo) -> io::Result<Box<dyn SnapshotWriter>> {
         self.write(info, false)

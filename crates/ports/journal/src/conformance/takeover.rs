@@ -6,12 +6,23 @@ use crate::embedded::faulty::FaultyDisk;
 use crate::{Beginning, Commit, EmbeddedJournal, EmbeddedOptions, Journal, Recorded, Takeover};
 use capstan_ids::{Epoch, Position, StreamName, WallTime};
 
+/// Makes a test of each claim about a store that several processes have open, each on two stores of its own.
+#[macro_export]
+macro_rules! shared_takeover_conformance {
+    ($store:expr) => {
+        $crate::takeover_conformance!(@each $store,
+            whoever_had_a_journal_open_before_a_restore_adds_nothing_to_it
+        );
+    };
+}
+
 /// Makes a test of each claim, each on two stores of its own.
 #[macro_export]
 macro_rules! takeover_conformance {
     ($store:expr) => {
         $crate::takeover_conformance!(@each $store,
             a_journal_is_restored_as_it_was
+            commits_that_are_put_again_stand_once
             a_restored_journal_goes_on_2_44_higher
             a_restore_into_a_journal_with_anything_in_it_is_refused
             a_backup_of_an_empty_journal_is_restored
@@ -160,6 +171,61 @@ where
     assert_eq!(seen(&mut target, &audited()), expected);
     other.crash(target);
     assert_eq!(seen(&mut other.open(), &audited()), expected);
+}
+
+/// An answer was lost: the same commits are offered again.
+pub fn commits_that_are_put_again_stand_once<S: Store>(mut store: S, _: S)
+where
+    S::Journal: Takeover,
+{
+    let mut journal = store.open();
+    let beginning = Beginning { first: Position::new(40), epoch: Epoch::new(2), before: WallTime(7) };
+    journal.begin(&beginning).expect("the journal is empty");
+    let recorded = |position: u64, epoch: u64, event: &str| Recorded {
+        position: Position::new(position),
+        epoch: Epoch::new(epoch),
+        commit: commit_of("jobs", &[event]),
+    };
+    let one = [recorded(40, 2, "one"), recorded(41, 3, "two"), recorded(90, 3, "behind a gap")];
+    let other = [recorded(91, 5, "other")];
+
+    for commits in [&one[..], &one, &other, &other] {
+        let answer = journal.put(commits);
+        assert!(matches!(answer, crate::Append::Committed), "{answer:?}");
+    }
+    for stale in [recorded(90, 3, "another"), recorded(92, 4, "under an older leader")] {
+        let answer = journal.put(&[stale]);
+        assert!(matches!(answer, crate::Append::Fenced), "{answer:?}");
+    }
+    journal.complete().expect("the restore ends");
+
+    assert_eq!(everything(&journal, 40), [&one[..], &other].concat());
+    drop(journal);
+    assert_eq!(everything(&store.open(), 40), [&one[..], &other].concat());
+}
+
+/// A server that was started before a restore began, and leads once it is under way.
+pub fn whoever_had_a_journal_open_before_a_restore_adds_nothing_to_it<S: Store>(mut store: S, _: S)
+where
+    S::Journal: Takeover,
+{
+    let (mut early, mut journal) = (store.open(), store.open());
+    early.tail().expect("the store answers");
+    let beginning = Beginning { first: Position::new(1), epoch: Epoch::new(2), before: WallTime(7) };
+    journal.begin(&beginning).expect("the journal is empty");
+
+    let accession = commit_of("jobs", &["I lead"]);
+    let answer = early.append(Epoch::new(9), Position::new(1), &accession);
+    assert!(!matches!(answer, crate::Append::Committed), "{answer:?}");
+    assert!(early.tail().is_err(), "it is told that a restore is under way");
+    let one = Recorded { position: Position::new(1), epoch: Epoch::new(2), commit: commit_of("jobs", &["one"]) };
+    let answer = journal.put(std::slice::from_ref(&one));
+    assert!(matches!(answer, crate::Append::Committed), "{answer:?}");
+    let answer = early.append(Epoch::new(9), Position::new(2), &accession);
+    assert!(!matches!(answer, crate::Append::Committed), "{answer:?}");
+    journal.complete().expect("the restore ends");
+
+    assert_eq!(everything(&store.open(), 1), [one]);
 }
 
 /// Soundness rule 8: what was granted after the backup is below everything that is granted from now on.

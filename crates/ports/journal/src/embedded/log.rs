@@ -5,7 +5,7 @@ use super::frame::{self, FRAME_ALIGNMENT, FRAME_HEAD, Frame, FrameHead, FrameKin
 use super::options::EmbeddedOptions;
 use super::prepare::NextSegment;
 use super::segment::{LOG_DIR, PREPARED, SEGMENT_HEAD, Segment, SegmentHead, SegmentKind, failed, segment_name};
-use crate::{Beginning, Commit, JournalError, Refusal};
+use crate::{Beginning, Commit, JournalError, Recorded, Refusal};
 use capstan_ids::{Epoch, Position, WallTime};
 use std::collections::VecDeque;
 use std::io;
@@ -46,6 +46,8 @@ pub(super) enum Halt {
 
 /// How much room to encode in is kept from append to append.
 const BUFFER_KEPT: usize = 8 << 20;
+/// Of many commits about so many bytes are flushed together.
+const FLUSH_BYTES: usize = 4 << 20;
 /// What a reservation takes besides twice the bytes asked for.
 const RESERVE_MARGIN: u64 = 4 << 10;
 
@@ -239,6 +241,55 @@ impl Log {
             at: self.place.at.max(commit.at()),
         };
         self.marked = false;
+        Ok(())
+    }
+
+    /// Makes commits durable where they stood, at the next position or above it: as many with one flush as a segment has
+    /// room for. The caller has checked positions and epochs.
+    pub fn append_all(&mut self, mut commits: &[Recorded]) -> Result<(), Halt> {
+        while let Some(first) = commits.first() {
+            if first.position > self.place.next {
+                self.roll(0, first.position)?;
+            }
+            let (mut place, durable) = (self.place, self.place.next);
+            let mut taken = 0;
+            self.buffer.clear();
+            for Recorded { position, epoch, commit } in commits {
+                let begins = self.buffer.len();
+                if *position != place.next || (taken > 0 && begins >= FLUSH_BYTES) {
+                    break;
+                }
+                let events = u32::try_from(commit.events()).expect("commits are limited far below 2^32 events");
+                // Of what is flushed together nothing may claim that the rest was durable before it.
+                let head = FrameHead {
+                    epoch: *epoch,
+                    at: commit.at(),
+                    events,
+                    mark: durable,
+                    ..place.head(FrameKind::Commit)
+                };
+                let chain = frame::add(&mut self.buffer, self.seed, &head, Some(commit));
+                let size = (self.buffer.len() - begins) as u64;
+                if size > self.commit_bytes_max {
+                    return Err(Halt::Refused(Refusal::TooLarge { size, limit: self.commit_bytes_max }));
+                }
+                if !self.fits(self.buffer.len() as u64) {
+                    self.buffer.truncate(begins);
+                    break;
+                }
+                let next = place.next.plus(u64::from(events));
+                place = Place { next, chain, epoch: *epoch, at: place.at.max(commit.at()) };
+                taken += 1;
+            }
+            if taken == 0 {
+                let first = &commits[0];
+                self.roll(first.commit.encoded_max() as u64 + (FRAME_HEAD + FRAME_ALIGNMENT) as u64, self.place.next)?;
+                continue;
+            }
+            self.write()?;
+            (self.place, self.marked) = (place, false);
+            commits = &commits[taken..];
+        }
         Ok(())
     }
 

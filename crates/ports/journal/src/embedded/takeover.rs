@@ -3,9 +3,10 @@
 //! A file beside the segments says that a restore has begun and not ended. It is durable before anything else is
 //! changed, and goes after everything else is durable.
 
+use super::log::Halt;
 use super::segment::{LOG_DIR, RESTORING, failed};
 use super::{EmbeddedJournal, archive};
-use crate::{Beginning, JournalError, Recorded, SnapshotInfo, SnapshotWriter, Takeover};
+use crate::{Append, Beginning, Journal, JournalError, Recorded, SnapshotInfo, SnapshotWriter, Takeover};
 use capstan_ids::{Epoch, Position, StreamName};
 
 impl EmbeddedJournal {
@@ -41,6 +42,33 @@ impl Takeover for EmbeddedJournal {
 
     fn archive(&mut self, stream: &StreamName, runs: &[Recorded]) -> Result<(), JournalError> {
         archive::put(&*self.files, self.log.identity(), stream, runs)
+    }
+
+    fn put(&mut self, commits: &[Recorded]) -> Append {
+        if let Some(error) = self.log.broken() {
+            return Append::Broken(error);
+        }
+        let mut reached = self.log.place();
+        if let Some(first) = commits.first().filter(|first| first.position < reached.next) {
+            // It never answers *unknown*, and so they are offered again only by somebody who was not told.
+            let stand = self.read(first.position).and_then(|stand| stand.collect::<Result<Vec<_>, _>>());
+            return match stand {
+                Ok(stand) if stand == commits => Append::Committed,
+                Ok(_) => Append::Fenced,
+                Err(error) => Append::Broken(error),
+            };
+        }
+        for Recorded { position, epoch, commit } in commits {
+            if *position < reached.next || *epoch < reached.epoch {
+                return Append::Fenced;
+            }
+            (reached.next, reached.epoch) = (position.plus(commit.events()), *epoch);
+        }
+        match self.log.append_all(commits) {
+            Ok(()) => Append::Committed,
+            Err(Halt::Refused(refusal)) => Append::Refused(refusal),
+            Err(Halt::Broken(error)) => Append::Broken(error),
+        }
     }
 
     fn go_on_at(&mut self, position: Position) -> Result<(), JournalError> {
