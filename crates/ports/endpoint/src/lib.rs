@@ -22,6 +22,7 @@ pub mod extjson;
 mod gzip;
 pub mod jsonl;
 mod mend;
+mod naming;
 mod null;
 mod open;
 mod parts;
@@ -31,6 +32,7 @@ mod sink;
 mod source;
 mod unit;
 mod url;
+mod whereabouts;
 
 pub use batch::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor};
 pub use dump::DumpAdapter;
@@ -48,3 +50,4 @@ pub use sink::{
 pub use source::{Ranges, Source, SourceAbilities};
 pub use unit::{Estimate, Listing, Namespace, SetAside, Unit, UnitKind};
 pub use url::EndpointUrl;
+pub use whereabouts::{Trail, Whereabouts};

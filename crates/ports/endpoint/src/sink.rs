@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, EndpointError, Mend, Result, SetAside, Source, Unit};
+use crate::{Batch, EndpointError, Mend, Result, SetAside, Source, Unit, Whereabouts};
 
 /// Something data is written to, opened for one job.
 ///
@@ -26,6 +26,22 @@ pub trait Sink: Send + Sync {
     fn place(&self) -> String;
 
     fn abilities(&self) -> SinkAbilities;
+
+    /// Who this is, whatever its address says.
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Ok(Whereabouts::Unknown)
+    }
+
+    /// Leaves something small that only this place can show, for [`Source::sees`], in bookkeeping of its own and in the
+    /// database of this unit; `None` where whereabouts tell all there is to tell. Take it back by `erase_trace`.
+    async fn leave_trace(&self, _unit: &Unit) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Takes a trace back.
+    async fn erase_trace(&self, _trace: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// What the target holds of this unit now.
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchReader, Cursor, Listing, PlannedChunk, Range, Result, SetAside, SplitTarget, Unit};
+use crate::{BatchReader, Cursor, Listing, PlannedChunk, Range, Result, SetAside, SplitTarget, Unit, Whereabouts};
 
 /// Something data is read from.
 ///
@@ -12,7 +12,8 @@ use crate::{BatchReader, Cursor, Listing, PlannedChunk, Range, Result, SetAside,
 /// - S2 reading from the cursor of a batch gives exactly what follows that batch;
 /// - S3 a source that is `stable` gives the same bytes in the same order each time;
 /// - S4 a reader that ends without an error has given its range whole;
-/// - S5 memory stays bounded by a few batches, whatever the size of the documents.
+/// - S5 memory stays bounded by a few batches, whatever the size of the documents;
+/// - S6 `whereabouts` meet those of a sink that writes to the same place, however either address is written.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Which place this is, for people. No secrets.
@@ -29,6 +30,16 @@ pub trait Source: Send + Sync {
     /// What the source had to do without when it cut a unit, for a report. Known once `split` has returned, and given once.
     fn fallbacks(&self, _: &Unit) -> Vec<SetAside> {
         Vec::new()
+    }
+
+    /// Who this is, whatever its address says.
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Ok(Whereabouts::Unknown)
+    }
+
+    /// Whether a trace that a sink has left is to be seen here: then both are one place.
+    async fn sees(&self, _trace: &str) -> Result<bool> {
+        Ok(false)
     }
 
     /// Reads a range of this source's own making, from its beginning or from a cursor in it.

@@ -57,6 +57,10 @@ pub struct Unit {
     /// Only documents that match are read. Sources without the ability `filters` refuse a unit that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<ExtJson>,
+    /// Documents without an `_id` are given one as they are read, the same each time, by sources that are `stable`. Without
+    /// this every byte is as it lies there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub name_documents: bool,
     /// How much there seems to be, for planning and for percentages; never for proof.
     #[serde(default)]
     pub estimate: Estimate,
@@ -72,6 +76,7 @@ impl Unit {
             indexes: Vec::new(),
             uuid: None,
             filter: None,
+            name_documents: false,
             estimate: Estimate::default(),
         }
     }

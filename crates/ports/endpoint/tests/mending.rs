@@ -171,3 +171,20 @@ async fn nothing_is_written_where_both_sides_are_equal() {
     assert_eq!(calls, 0);
     assert!(mending.after.is_equal());
 }
+
+/// What the target had made of documents without an `_id` counted as too much and went, and nothing could take its place.
+#[tokio::test]
+async fn nothing_is_removed_where_what_is_expected_has_no_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.bson");
+    let nameless: Vec<_> = (0..20).map(|n| document(&[("n", &int32(n))])).collect();
+    let named: Vec<_> = (0..20).map(|n| document(&[("_id", &int32(n)), ("n", &int32(n))])).collect();
+    let (expected, found) = (side(&folder.path().join("e.bson"), &nameless).await, side(&path, &named).await);
+    let mut mender = FileMender { path: path.clone(), refuses: None, calls: 0 };
+
+    let refused = mend(&expected, &found, &mut mender, &options(true), Arc::new(|_| {})).await.unwrap_err();
+
+    assert!(refused.to_string().contains("20 documents"), "{refused}");
+    assert!(refused.is_permanent());
+    assert_eq!((mender.calls, std::fs::read(&path).unwrap()), (0, named.concat()));
+}

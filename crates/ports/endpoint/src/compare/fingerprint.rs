@@ -46,6 +46,11 @@ impl Pair {
         }
     }
 
+    /// Whether the document has no `_id`, so that nobody could name it.
+    pub(crate) fn is_nameless(self) -> bool {
+        self.key == self.hash
+    }
+
     pub(crate) fn bucket(self, buckets: usize) -> usize {
         (self.key as usize) & (buckets - 1)
     }
@@ -62,17 +67,23 @@ struct Bucket {
 pub(crate) struct Fingerprint {
     buckets: Vec<Bucket>,
     tally: Tally,
+    nameless: u64,
     pair: fn(&[u8]) -> Pair,
 }
 
 impl Fingerprint {
     /// Of documents that are told apart by `pair`.
     pub(crate) fn new(buckets: usize, pair: fn(&[u8]) -> Pair) -> Self {
-        Self { buckets: vec![Bucket::default(); buckets], tally: Tally::default(), pair }
+        Self { buckets: vec![Bucket::default(); buckets], tally: Tally::default(), nameless: 0, pair }
     }
 
     pub(crate) fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Documents without an `_id`.
+    pub(crate) fn nameless(&self) -> u64 {
+        self.nameless
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,6 +108,7 @@ impl Collect for Fingerprint {
         let bucket = &mut self.buckets[at];
         bucket.count += 1;
         bucket.sum = bucket.sum.wrapping_add(pair.hash);
+        self.nameless += u64::from(pair.is_nameless());
         self.tally.documents += 1;
         self.tally.bytes += document.len() as u64;
     }
@@ -106,6 +118,7 @@ impl Collect for Fingerprint {
             bucket.count += other.count;
             bucket.sum = bucket.sum.wrapping_add(other.sum);
         }
+        self.nameless += other.nameless;
         self.tally.documents += other.tally.documents;
         self.tally.bytes += other.tally.bytes;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::compare::fingerprint::Pair;
 use crate::compare::{CompareOptions, Comparison, DifferenceKind, OnProgress, Side, compare_keeping};
 use crate::element::id_of;
-use crate::{BATCH_BYTES, Mend, RefusedDocument, Result};
+use crate::{BATCH_BYTES, EndpointError, Mend, RefusedDocument, Result};
 
 /// Documents of one call to a mender.
 const CALL_DOCUMENTS: usize = 500;
@@ -56,7 +56,9 @@ fn faults(comparison: &Comparison) -> u64 {
 /// Compares both sides, replaces what is different and adds what is missing, removes what is too much where that was asked
 /// for, and compares again, until nothing more gets better. Nothing is written where both sides are equal.
 ///
-/// A document without an `_id` cannot be named, so it is left as it is and stays counted.
+/// A document without an `_id` cannot be named, so it is left as it is and stays counted. Where the expected side has such,
+/// removing is refused before anything is touched: what the target made of them has an `_id` and looks too much, and
+/// nothing could be put in its place.
 pub async fn mend(
     expected: &Side,
     found: &Side,
@@ -76,6 +78,9 @@ pub async fn mend(
         if too_much.is_empty() && wanting.is_empty() {
             return Ok(mending);
         }
+        if !too_much.is_empty() && wrong.nameless > 0 {
+            return Err(nothing_to_put(expected, found, wrong.nameless));
+        }
         // What is too much goes first: an `_id` may be too much as an int32 and missing as a double.
         let mut refused = apply(found, too_much, Act::Remove, mender).await?;
         refused.extend(apply(expected, wanting, Act::Put, mender).await?);
@@ -89,6 +94,16 @@ pub async fn mend(
             return Ok(mending);
         }
     }
+}
+
+fn nothing_to_put(expected: &Side, found: &Side, nameless: u64) -> EndpointError {
+    let what = format!("removing what only the target has of `{}`", found.unit.namespace);
+    let reason = format!(
+        "{nameless} documents of `{}` in {} have no `_id`, so what the target has of them cannot be told from what is too much; repair without delete_extra, or overwrite the collection",
+        expected.unit.namespace,
+        expected.source.place()
+    );
+    EndpointError::unsupported(what, found.source.place(), reason)
 }
 
 #[derive(Clone, Copy)]

@@ -102,6 +102,7 @@ async fn compare_keeping(
     let [left, right] = read_both(&plans, options, &watch, move || Fingerprint::new(buckets, pair)).await?;
     let mut comparison = Comparison::new(left.tally(), right.tally());
     let mut faults = Faults::new(faults_max);
+    faults.nameless = left.nameless();
     let differing = left.differing(&right);
     if !differing.is_empty() {
         narrow::narrow(&plans, &left, &right, &differing, options, &watch, &mut comparison, &mut faults).await?;

@@ -15,12 +15,14 @@ use crate::element::id_of;
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub kinds: HashMap<u128, DifferenceKind>,
+    /// Documents of the expected side that have no `_id`, whether they differ or not.
+    pub nameless: u64,
     max: usize,
 }
 
 impl Faults {
     pub(crate) fn new(max: usize) -> Self {
-        Self { kinds: HashMap::new(), max }
+        Self { max, ..Self::default() }
     }
 
     fn keep(&mut self, kind: DifferenceKind, pair: Pair) {

@@ -8,6 +8,7 @@ use crate::bson_frames::walk;
 use crate::bson_stream::DocumentStream;
 use crate::cut::Cutter;
 use crate::dump::places::{DumpCursor, DumpRange};
+use crate::naming::Naming;
 use crate::pump::Outlet;
 use crate::{Batch, EndpointError, PlannedChunk, Result, SplitTarget};
 
@@ -34,7 +35,7 @@ pub(crate) fn split(path: &Path, target: &SplitTarget) -> Result<Vec<PlannedChun
 }
 
 /// Reads the documents between two bytes.
-pub(crate) fn read(path: &Path, [start, end]: [u64; 2], from: u64, outlet: &Outlet) -> Result<()> {
+pub(crate) fn read(path: &Path, [start, end]: [u64; 2], from: u64, naming: Naming, outlet: &Outlet) -> Result<()> {
     let mut file = open(path)?;
     let length = length(&file, path)?;
     if start > from || from > end || end > length {
@@ -48,7 +49,9 @@ pub(crate) fn read(path: &Path, [start, end]: [u64; 2], from: u64, outlet: &Outl
     while let Some(run) = stream.next_run()? {
         reached = run.end;
         let cursor = DumpCursor::Byte(run.end).into();
-        if outlet.put(Batch { bytes: run.bytes, documents: run.documents, cursor }).is_err() {
+        let begin = run.end - run.bytes.len() as u64;
+        let bytes = naming.name_all(run.bytes, |_, before| begin + before);
+        if outlet.put(Batch { bytes, documents: run.documents, cursor }).is_err() {
             return Ok(());
         }
     }

@@ -18,7 +18,7 @@ use crate::parts::{FileChunkWriter, PartFolder, Receipt, join, unit_folder};
 use crate::pump::blocking;
 use crate::{
     Checkpoint, ChunkFacts, ChunkWriter, EndpointError, Occupancy, PartKey, Result, Scan, SetAside, Sink,
-    SinkAbilities, Source, Unit, UnitKind, WriteMode, WritePlan,
+    SinkAbilities, Source, Unit, UnitKind, Whereabouts, WriteMode, WritePlan,
 };
 
 /// The server version that dumps of ours name. mongorestore reads from it how the dump is laid out, above all
@@ -179,6 +179,10 @@ impl Sink for DirectorySink {
             exact_bytes: true,
             mends: false,
         }
+    }
+
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Whereabouts::of_path("dump", &self.root).await
     }
 
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy> {

@@ -12,6 +12,7 @@ use crate::bson_stream::{DocumentStream, Run};
 use crate::cut::Cutter;
 use crate::dump::places::{DocumentRange, DumpCursor, DumpRange, Entry};
 use crate::gzip::{GzipReader, MemberStart};
+use crate::naming::Naming;
 use crate::pump::Outlet;
 use crate::{Batch, EndpointError, PlannedChunk, Result, SplitTarget};
 
@@ -57,7 +58,13 @@ pub(crate) fn split(path: &Path, target: &SplitTarget) -> Result<Vec<PlannedChun
 }
 
 /// Reads documents by number, from `from.0` on, beginning to unpack at the member `from.1`.
-pub(crate) fn read(path: &Path, range: &DocumentRange, (number, entry): (u64, Entry), outlet: &Outlet) -> Result<()> {
+pub(crate) fn read(
+    path: &Path,
+    range: &DocumentRange,
+    (number, entry): (u64, Entry),
+    naming: Naming,
+    outlet: &Outlet,
+) -> Result<()> {
     let mut documents = PackedDocuments::open(path, entry)?;
     documents.skip_to(number)?;
     while documents.number < range.to {
@@ -66,7 +73,9 @@ pub(crate) fn read(path: &Path, range: &DocumentRange, (number, entry): (u64, En
         };
         documents.passed.clear();
         let cursor = DumpCursor::Document { number: documents.number, member: documents.entry }.into();
-        if outlet.put(Batch { bytes: run.bytes, documents: run.documents, cursor }).is_err() {
+        let first = documents.number - u64::from(run.documents);
+        let bytes = naming.name_all(run.bytes, |number, _| first + number);
+        if outlet.put(Batch { bytes, documents: run.documents, cursor }).is_err() {
             return Ok(());
         }
     }
@@ -78,13 +87,15 @@ pub(crate) fn read(path: &Path, range: &DocumentRange, (number, entry): (u64, En
 }
 
 /// Reads everything, however much there is.
-pub(crate) fn read_whole(path: &Path, (number, entry): (u64, Entry), outlet: &Outlet) -> Result<()> {
+pub(crate) fn read_whole(path: &Path, (number, entry): (u64, Entry), naming: Naming, outlet: &Outlet) -> Result<()> {
     let mut documents = PackedDocuments::open(path, entry)?;
     documents.skip_to(number)?;
     while let Some(run) = documents.next_run()? {
         documents.passed.clear();
         let cursor = DumpCursor::Document { number: documents.number, member: documents.entry }.into();
-        if outlet.put(Batch { bytes: run.bytes, documents: run.documents, cursor }).is_err() {
+        let first = documents.number - u64::from(run.documents);
+        let bytes = naming.name_all(run.bytes, |number, _| first + number);
+        if outlet.put(Batch { bytes, documents: run.documents, cursor }).is_err() {
             return Ok(());
         }
     }

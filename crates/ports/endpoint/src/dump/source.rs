@@ -14,10 +14,11 @@ use crate::dump::layout::{DataFile, Layout, WORK};
 use crate::dump::places::{DumpCursor, DumpRange, Entry, recall};
 use crate::dump::{bson_file, gzip_file};
 use crate::gzip::{GzipReader, MemberStart, begins_member};
+use crate::naming::Naming;
 use crate::pump::{blocking, pump};
 use crate::{
     BatchReader, Cursor, EndpointError, Listing, Namespace, PlannedChunk, Range, Ranges, Result, Source,
-    SourceAbilities, SplitTarget, Unit, UnitKind,
+    SourceAbilities, SplitTarget, Unit, UnitKind, Whereabouts,
 };
 
 /// A directory, a file or an archive that mongodump could have written.
@@ -109,6 +110,10 @@ impl Source for DumpSource {
         SourceAbilities { ranges: if packed { Ranges::ByCount } else { Ranges::ByPlace }, stable: true, filters: false }
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Whereabouts::of_path("dump", Path::new(&self.place)).await
+    }
+
     async fn units(&self) -> Result<Listing> {
         Ok(self.listing().clone())
     }
@@ -139,12 +144,13 @@ impl Source for DumpSource {
         self.check(unit)?;
         let range: DumpRange = recall(&range.0, &self.place)?;
         let from: Option<DumpCursor> = from.map(|cursor| recall(&cursor.0, &self.place)).transpose()?;
+        let naming = Naming::of(unit);
         let read = match &self.shape {
             _ if unit.kind == UnitKind::View => Some(self.read_nothing()),
             Shape::Files(layout) => match layout.files.get(&unit.namespace) {
                 None => Some(self.read_nothing()),
-                Some(DataFile { path, gzip: false, .. }) => read_bson(path.clone(), &range, from),
-                Some(DataFile { path, gzip: true, .. }) => read_packed(path.clone(), &range, from),
+                Some(DataFile { path, gzip: false, .. }) => read_bson(path.clone(), &range, from, naming),
+                Some(DataFile { path, gzip: true, .. }) => read_packed(path.clone(), &range, from, naming),
             },
             Shape::Archive { file, index, .. } => {
                 // A range by bytes says nothing of the name under which the documents lie.
@@ -155,7 +161,7 @@ impl Source for DumpSource {
                     }
                     _ => unit.namespace.clone(),
                 };
-                read_archive(file.clone(), namespace, &range, from)
+                read_archive(file.clone(), namespace, &range, from, naming)
             }
         };
         read.ok_or_else(|| {
@@ -173,7 +179,12 @@ async fn index_of(file: &ArchiveFile, index: &OnceCell<Arc<Index>>, place: &str)
     index.get_or_try_init(make).await.cloned()
 }
 
-fn read_bson(path: PathBuf, range: &DumpRange, from: Option<DumpCursor>) -> Option<Box<dyn BatchReader>> {
+fn read_bson(
+    path: PathBuf,
+    range: &DumpRange,
+    from: Option<DumpCursor>,
+    naming: Naming,
+) -> Option<Box<dyn BatchReader>> {
     let range = match range {
         DumpRange::Bytes(range) => Some(*range),
         DumpRange::Whole => None,
@@ -186,11 +197,16 @@ fn read_bson(path: PathBuf, range: &DumpRange, from: Option<DumpCursor>) -> Opti
     };
     Some(pump(path.display().to_string(), move |outlet| {
         let range = range.map_or_else(|| bson_file::whole(&path), Ok)?;
-        bson_file::read(&path, range, from.unwrap_or(range[0]), outlet)
+        bson_file::read(&path, range, from.unwrap_or(range[0]), naming, outlet)
     }))
 }
 
-fn read_packed(path: PathBuf, range: &DumpRange, from: Option<DumpCursor>) -> Option<Box<dyn BatchReader>> {
+fn read_packed(
+    path: PathBuf,
+    range: &DumpRange,
+    from: Option<DumpCursor>,
+    naming: Naming,
+) -> Option<Box<dyn BatchReader>> {
     let range = match range {
         DumpRange::Documents(range) => Some(range.clone()),
         DumpRange::Whole => None,
@@ -203,8 +219,8 @@ fn read_packed(path: PathBuf, range: &DumpRange, from: Option<DumpCursor>) -> Op
         Some(DumpCursor::Byte(_) | DumpCursor::Archive(_)) => return None,
     };
     Some(pump(path.display().to_string(), move |outlet| match range {
-        Some(range) => gzip_file::read(&path, &range, from, outlet),
-        None => gzip_file::read_whole(&path, from, outlet),
+        Some(range) => gzip_file::read(&path, &range, from, naming, outlet),
+        None => gzip_file::read_whole(&path, from, naming, outlet),
     }))
 }
 
@@ -213,20 +229,21 @@ fn read_archive(
     namespace: Namespace,
     range: &DumpRange,
     from: Option<DumpCursor>,
+    naming: Naming,
 ) -> Option<Box<dyn BatchReader>> {
     let place = file.path.display().to_string();
     match (range.clone(), from) {
         (DumpRange::Archive(range), None | Some(DumpCursor::Archive(_))) if !file.gzip => {
             let from = if let Some(DumpCursor::Archive(at)) = from { at } else { range[0] };
-            Some(pump(place, move |outlet| archive::read_between(&file, &namespace, range, from, outlet)))
+            Some(pump(place, move |outlet| archive::read_between(&file, &namespace, range, from, naming, outlet)))
         }
         (DumpRange::Documents(range), None | Some(DumpCursor::Document { .. })) => {
             let from = if let Some(DumpCursor::Document { number, .. }) = from { number } else { range.from };
-            Some(pump(place, move |outlet| archive::read_numbered(&file, &namespace, &range, from, outlet)))
+            Some(pump(place, move |outlet| archive::read_numbered(&file, &namespace, &range, from, naming, outlet)))
         }
         (DumpRange::Whole, None | Some(DumpCursor::Document { .. })) => {
             let from = if let Some(DumpCursor::Document { number, .. }) = from { number } else { 0 };
-            Some(pump(place, move |outlet| archive::read_whole(&file, &namespace, from, outlet)))
+            Some(pump(place, move |outlet| archive::read_whole(&file, &namespace, from, naming, outlet)))
         }
         _ => None,
     }

@@ -24,7 +24,7 @@ use crate::parts::{FileChunkWriter, PartFolder, Receipt, join, unit_folder};
 use crate::pump::blocking;
 use crate::{
     Batch, Checkpoint, ChunkFacts, ChunkWriter, EndpointError, Occupancy, PartKey, RefusedDocument, Result, Scan,
-    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, WriteMode, WritePlan,
+    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, Whereabouts, WriteMode, WritePlan,
 };
 
 /// A folder of extended JSON files.
@@ -147,6 +147,10 @@ impl Sink for JsonSink {
             exact_bytes: true,
             mends: false,
         }
+    }
+
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Whereabouts::of_path("jsonl", &self.root).await
     }
 
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy> {

@@ -14,10 +14,11 @@ use super::parse::TextError;
 use crate::bson_stream::unreadable;
 use crate::dump::layout::WORK;
 use crate::gzip::{GzipReader, MemberStart};
+use crate::naming::Naming;
 use crate::pump::{Outlet, blocking, pump};
 use crate::{
     BATCH_BYTES, BATCH_DOCUMENTS, Batch, BatchReader, Cursor, EndpointError, Listing, PlannedChunk, Range, Ranges,
-    Result, Source, SourceAbilities, SplitTarget, Unit,
+    Result, Source, SourceAbilities, SplitTarget, Unit, Whereabouts,
 };
 
 /// Files of extended JSON.
@@ -89,6 +90,10 @@ impl Source for JsonSource {
         SourceAbilities { ranges: Ranges::ByPlace, stable: true, filters: false }
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Whereabouts::of_path("jsonl", Path::new(&self.place)).await
+    }
+
     async fn units(&self) -> Result<Listing> {
         Ok(self.layout.listing.clone())
     }
@@ -103,7 +108,8 @@ impl Source for JsonSource {
         let range: TextRange = self.recall(&range.0)?;
         let from: Option<TextCursor> = from.map(|cursor| self.recall(&cursor.0)).transpose()?;
         let Some(file) = self.file(unit)? else { return Ok(pump(self.place.clone(), |_| Ok(()))) };
-        Ok(pump(file.path.display().to_string(), move |outlet| read(&file, range, from, outlet)))
+        let naming = Naming::of(unit);
+        Ok(pump(file.path.display().to_string(), move |outlet| read(&file, range, from, naming, outlet)))
     }
 }
 
@@ -163,7 +169,7 @@ fn line_start(input: &mut BufReader<File>, at: u64, size: u64) -> std::io::Resul
     }
 }
 
-fn read(file: &TextFile, range: TextRange, from: Option<TextCursor>, outlet: &Outlet) -> Result<()> {
+fn read(file: &TextFile, range: TextRange, from: Option<TextCursor>, naming: Naming, outlet: &Outlet) -> Result<()> {
     let path = &file.path;
     let failed = |e| EndpointError::from_io(e, "reading", path);
     let mut input = File::open(path).map_err(failed)?;
@@ -189,18 +195,23 @@ fn read(file: &TextFile, range: TextRange, from: Option<TextCursor>, outlet: &Ou
                 format!("the text ends before byte {from}, where reading goes on"),
             ));
         }
-        return send(file, TextDocuments::new(unpacked, from, file.arrangement), outlet);
+        return send(file, TextDocuments::new(unpacked, from, file.arrangement), naming, outlet);
     }
     input.seek(SeekFrom::Start(from)).map_err(failed)?;
-    send(file, TextDocuments::new(input.take(end - from), from, file.arrangement), outlet)
+    send(file, TextDocuments::new(input.take(end - from), from, file.arrangement), naming, outlet)
 }
 
 /// Sends all documents in batches; ends early where nobody takes them any more.
-fn send<R: Read>(file: &TextFile, mut documents: TextDocuments<R>, outlet: &Outlet) -> Result<()> {
+fn send<R: Read>(file: &TextFile, mut documents: TextDocuments<R>, naming: Naming, outlet: &Outlet) -> Result<()> {
     let mut bytes = Vec::with_capacity(BATCH_BYTES + (64 << 10));
     let mut count = 0;
     loop {
+        let begin = bytes.len();
         let there_is_more = documents.next(&mut bytes).map_err(|error| located(file, error))?;
+        if there_is_more {
+            // Its place is where its text ends: that is the same from wherever reading begins.
+            naming.name_last(&mut bytes, begin, documents.position());
+        }
         count += u32::from(there_is_more);
         let is_full = bytes.len() >= BATCH_BYTES || count >= BATCH_DOCUMENTS;
         if count > 0 && (is_full || !there_is_more) {

@@ -12,6 +12,7 @@ use crate::dump::archive::blocks::{Blocks, Event};
 use crate::dump::archive::index::Extent;
 use crate::dump::archive::{ArchiveFile, Prelude};
 use crate::dump::places::{DocumentRange, DumpCursor, DumpRange, Entry};
+use crate::naming::Naming;
 use crate::parts::checksum;
 use crate::pump::Outlet;
 use crate::{BATCH_BYTES, BATCH_DOCUMENTS, Batch, EndpointError, Namespace, PlannedChunk, Result, SplitTarget};
@@ -63,6 +64,7 @@ pub(crate) fn read_between(
     namespace: &Namespace,
     [start, end]: [u64; 2],
     from: u64,
+    naming: Naming,
     outlet: &Outlet,
 ) -> Result<()> {
     if from < start || from > end {
@@ -72,8 +74,10 @@ pub(crate) fn read_between(
     let mut documents = Documents::between(archive, namespace, from)?;
     let mut gathered = Gathered::default();
     while documents.blocks.position() < end {
+        let begin = gathered.bytes.len();
         match documents.next(&mut gathered.bytes)? {
-            Next::Document { .. } => {
+            Next::Document { start } => {
+                naming.name_last(&mut gathered.bytes, begin, start);
                 gathered.documents += 1;
                 gathered.end = documents.blocks.position();
                 if gathered.put_if_full(outlet, |run| DumpCursor::Archive(run.end)).is_break() {
@@ -101,14 +105,21 @@ pub(crate) fn read_numbered(
     namespace: &Namespace,
     range: &DocumentRange,
     number: u64,
+    naming: Naming,
     outlet: &Outlet,
 ) -> Result<()> {
-    read_from_start(archive, namespace, number, (!range.last).then_some(range.to), outlet)
+    read_from_start(archive, namespace, number, (!range.last).then_some(range.to), naming, outlet)
 }
 
 /// Reads all documents, and checks their checksum at the end.
-pub(crate) fn read_whole(archive: &ArchiveFile, namespace: &Namespace, number: u64, outlet: &Outlet) -> Result<()> {
-    read_from_start(archive, namespace, number, None, outlet)
+pub(crate) fn read_whole(
+    archive: &ArchiveFile,
+    namespace: &Namespace,
+    number: u64,
+    naming: Naming,
+    outlet: &Outlet,
+) -> Result<()> {
+    read_from_start(archive, namespace, number, None, naming, outlet)
 }
 
 fn read_from_start(
@@ -116,6 +127,7 @@ fn read_from_start(
     namespace: &Namespace,
     from: u64,
     to: Option<u64>,
+    naming: Naming,
     outlet: &Outlet,
 ) -> Result<()> {
     let damaged = |at, reason: String| EndpointError::damaged(archive.path.display().to_string(), at, reason);
@@ -132,6 +144,7 @@ fn read_from_start(
                     gathered.bytes.truncate(length);
                     continue;
                 }
+                naming.name_last(&mut gathered.bytes, length, number - 1);
                 gathered.documents += 1;
                 let cursor = |_: &Run| DumpCursor::Document { number, member: Entry::default() };
                 if gathered.put_if_full(outlet, cursor).is_break() {

@@ -20,7 +20,7 @@ use crate::parts::{FileChunkWriter, PartFolder, Receipt, unit_folder};
 use crate::pump::blocking;
 use crate::{
     Checkpoint, ChunkFacts, ChunkWriter, EndpointError, Occupancy, PartKey, Result, Scan, SetAside, Sink,
-    SinkAbilities, Source, Unit, WriteMode, WritePlan,
+    SinkAbilities, Source, Unit, Whereabouts, WriteMode, WritePlan,
 };
 
 /// A file that becomes an archive.
@@ -157,6 +157,10 @@ impl Sink for ArchiveSink {
             exact_bytes: true,
             mends: false,
         }
+    }
+
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Whereabouts::of_path("dump", &self.path).await
     }
 
     async fn occupancy(&self, _: &Unit) -> Result<Occupancy> {
