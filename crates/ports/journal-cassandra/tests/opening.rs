@@ -83,3 +83,37 @@ fn a_database_that_is_not_there_is_away_and_its_password_is_not_told() {
     assert!(matches!(away, OpenError::Journal(JournalError::Away { .. })), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+/// A backup that cannot be read on after so many bytes, as a restore that was killed there never did.
+struct CutAt<'a>(&'a [u8]);
+
+impl std::io::Read for CutAt<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() {
+            return Err(std::io::Error::other("the process was killed"));
+        }
+        std::io::Read::read(&mut self.0, into)
+    }
+}
+
+#[test]
+fn a_restore_that_was_cut_short_anywhere_is_refused_with_what_to_do() {
+    use capstan_journal::backup;
+    use capstan_journal::conformance::{audited, backup_of, lived};
+    let Some(log) = new_log() else { return };
+    let mut journal = log.open();
+    lived(&mut journal);
+    let (bytes, verified) = backup_of(&mut journal, &audited());
+
+    for part in 1..8 {
+        let log = new_log().unwrap();
+        let mut target = log.open();
+        let cut = bytes.len() * part / 8;
+        backup::restore(&mut CutAt(&bytes[..cut]), &verified, &mut target, &mut |_| {}).unwrap_err();
+        drop(target);
+
+        let refused = refused(&log.url()).to_string();
+        assert!(refused.contains("was begun and has not ended"), "{refused}");
+        assert!(refused.contains("restore into another log (?log=NAME)"), "{refused}");
+    }
+}

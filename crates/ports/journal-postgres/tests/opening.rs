@@ -267,3 +267,42 @@ on_a_database! {
         });
     }
 }
+
+/// A backup that cannot be read on after so many bytes, as a restore that was killed there never did.
+struct CutAt<'a>(&'a [u8]);
+
+impl std::io::Read for CutAt<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() {
+            return Err(std::io::Error::other("the process was killed"));
+        }
+        std::io::Read::read(&mut self.0, into)
+    }
+}
+
+on_a_database! {
+    fn a_restore_that_was_cut_short_anywhere_is_refused_with_what_to_do(database) {
+        use capstan_journal::backup;
+        use capstan_journal::conformance::{audited, backup_of, lived};
+        let mut journal = database.open();
+        lived(&mut journal);
+        let (bytes, verified) = backup_of(&mut journal, &audited());
+        drop(journal);
+        let schema = database.schema.clone();
+
+        for part in 1..8 {
+            database.run(&format!("DROP SCHEMA {schema} CASCADE"));
+            let mut target = database.open();
+            let cut = bytes.len() * part / 8;
+            backup::restore(&mut CutAt(&bytes[..cut]), &verified, &mut target, &mut |_| {}).unwrap_err();
+            drop(target);
+
+            let refused = unfit(&database.address());
+            assert!(refused.contains("was begun and has not ended"), "{refused}");
+            assert!(refused.contains(&format!("DROP SCHEMA {schema} CASCADE")), "{refused}");
+        }
+        database.run(&format!("DROP SCHEMA {schema} CASCADE"));
+        backup::restore(&mut &bytes[..], &verified, &mut database.open(), &mut |_| {}).unwrap();
+        database.open();
+    }
+}

@@ -8,6 +8,7 @@ use crate::store::Store;
 use capstan_ids::{Epoch, Position};
 use capstan_journal::{JournalError, SnapshotInfo, SnapshotRows, SnapshotWriter};
 use std::collections::HashSet;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The snapshots of a log, as one server sees them.
@@ -93,7 +94,8 @@ impl Shelf {
         let row = StreamRow::read(&self.store, &snapshot.stream).await?;
         let Some(kept) = row.kept.into_iter().find(|kept| kept.info == *snapshot) else {
             let text = format!("there is no snapshot of {} at {}", snapshot.stream, snapshot.position);
-            return Err(crate::fault::store(&self.store.place, "read a snapshot", text));
+            let (place, source) = (self.store.place.clone(), io::Error::new(io::ErrorKind::NotFound, text));
+            return Err(JournalError::Store { operation: "read a snapshot", place, source });
         };
         Ok(Box::new(pages::Reader::new(Arc::clone(&self.store), kept.binding, snapshot.position)))
     }

@@ -152,7 +152,7 @@ fn bytes_from(log: &LogFacts, position: Position) -> u64 {
 }
 
 /// The moment that an audit retention reaches back to.
-fn edge(now: WallTime, audit: Millis) -> WallTime {
+pub fn edge(now: WallTime, audit: Millis) -> WallTime {
     let micros = i64::try_from(audit.get().saturating_mul(1_000)).unwrap_or(i64::MAX);
     WallTime(now.micros().saturating_sub(micros))
 }
