@@ -14,7 +14,7 @@ enum Row {
     #[n(0)]
     Job(#[n(0)] Box<Head>),
     #[n(1)]
-    Unit(#[n(0)] JobName, #[n(1)] UnitHead),
+    Unit(#[n(0)] JobName, #[n(1)] Box<UnitHead>),
     #[n(2)]
     Chunks(#[n(0)] JobName, #[n(1)] UnitId, #[n(2)] Vec<Chunk>),
 }
@@ -46,7 +46,7 @@ impl Jobs {
         for (name, job) in &self.jobs {
             push(&Row::Job(Box::new(job.head.clone())));
             for unit in &job.units {
-                push(&Row::Unit(name.clone(), unit.head.clone()));
+                push(&Row::Unit(name.clone(), Box::new(unit.head.clone())));
                 for chunks in unit.chunks.chunks(CHUNKS_PER_ROW) {
                     push(&Row::Chunks(name.clone(), unit.head.id, chunks.to_vec()));
                 }
@@ -66,7 +66,7 @@ impl Jobs {
                 Row::Job(head) => {
                     jobs.jobs.insert(head.name.clone(), Job::new(*head));
                 }
-                Row::Unit(job, head) => jobs.jobs.get_mut(&job).ok_or_else(out_of_place)?.add(Unit::new(head)),
+                Row::Unit(job, head) => jobs.jobs.get_mut(&job).ok_or_else(out_of_place)?.add(Unit::new(*head)),
                 Row::Chunks(job, unit, chunks) => {
                     let job = jobs.jobs.get_mut(&job).ok_or_else(out_of_place)?;
                     job.unit_mut(unit).ok_or_else(out_of_place)?.chunks.extend(chunks);
