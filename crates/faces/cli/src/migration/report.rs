@@ -433,7 +433,7 @@ mod tests {
         let text = report.text();
 
         assert_eq!(text.lines().filter(|line| line.contains("missing at the target")).count(), EXAMPLES_SHOWN);
-        assert!(text.contains("store.orders: 0 missing") && text.contains("store.orders: 3 more are"), "{text}");
+        assert!(text.contains("store.orders: 0: missing") && text.contains("store.orders: 3 more are"), "{text}");
     }
 
     #[test]
