@@ -15,6 +15,7 @@ async fn prove(name: &str, journal: Kind) -> Result<()> {
     let options = failover::Options {
         journal,
         rounds: 4,
+        only: vec![],
         clients: 12,
         pace_ms: 40,
         longest_ms: 600,

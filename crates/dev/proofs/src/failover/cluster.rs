@@ -6,6 +6,7 @@ use crate::asking::ask;
 use crate::dice::Dice;
 use crate::server::{Server, program};
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(20);
 
 /// What is done to a server in one round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Harm {
     /// The leader is killed.
     Kill,
@@ -43,19 +44,6 @@ pub enum Harm {
 }
 
 impl Harm {
-    /// Every harm.
-    pub const ALL: [Self; 9] = [
-        Self::Kill,
-        Self::Terminate,
-        Self::Freeze,
-        Self::Cut,
-        Self::CutDatabase,
-        Self::Blink,
-        Self::KillStandby,
-        Self::CutPeers,
-        Self::DatabaseAway,
-    ];
-
     /// In a few words.
     pub fn told(self) -> &'static str {
         match self {

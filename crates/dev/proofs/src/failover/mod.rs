@@ -19,7 +19,7 @@ use crate::history::{Fault, History};
 use crate::story;
 use anyhow::{Context, Result};
 use audit::{Audit, Auditor};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use cluster::{Cluster, Harm};
 use database::{Database, Kind};
 use std::sync::Arc;
@@ -36,6 +36,9 @@ pub struct Options {
     /// How many times something is done to a server
     #[arg(long, default_value_t = 100)]
     pub rounds: u32,
+    /// Do these things alone; everything where none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Harm>,
     /// Clients; every other one asks on a stream, and half of them know one server only
     #[arg(long, default_value_t = 32)]
     pub clients: u32,
@@ -104,7 +107,7 @@ pub async fn run(options: &Options, is_told: bool) -> Result<Report> {
     for round in 1..=options.rounds {
         tokio::time::sleep(Duration::from_millis(dice.between(options.longest_ms / 5, options.longest_ms))).await;
         let leader = cluster.leader(None).await?;
-        let harm = draw(&mut bag, &mut dice);
+        let harm = draw(&mut bag, &options.only, &mut dice);
         let began = Instant::now();
         let at = crowd.ground().now();
         faults.push(Fault { at, what: harm.told() });
@@ -171,10 +174,13 @@ async fn gather(crowd: &mut Crowd, clients: u32, servers: &[String]) -> Result<(
     Ok((desk, everywhere))
 }
 
-/// Every harm comes before any comes again; kills come twice.
-fn draw(bag: &mut Vec<Harm>, dice: &mut Dice) -> Harm {
+/// Every harm, or each of those named, comes before any comes again; of all of them, kills come twice.
+fn draw(bag: &mut Vec<Harm>, only: &[Harm], dice: &mut Dice) -> Harm {
     if bag.is_empty() {
-        bag.extend(Harm::ALL);
+        bag.extend(only);
+    }
+    if bag.is_empty() {
+        bag.extend(Harm::value_variants());
         bag.push(Harm::Kill);
     }
     let at = dice.between(0, bag.len() as u64 - 1) as usize;
@@ -182,14 +188,9 @@ fn draw(bag: &mut Vec<Harm>, dice: &mut Dice) -> Harm {
 }
 
 fn too_slow(options: &Options, times: &Times) -> Vec<String> {
-    let goals =
-        Harm::ALL.into_iter().filter(|harm| harm.changes_leader() || *harm == Harm::DatabaseAway).map(
-            |harm| match harm {
-                Harm::Terminate => (harm, options.hand_over_ms),
-                _ => (harm, options.goal_ms),
-            },
-        );
-    let slow = goals.filter_map(|(harm, goal)| {
+    let judged = |harm: &&Harm| harm.changes_leader() || **harm == Harm::DatabaseAway;
+    let slow = Harm::value_variants().iter().filter(judged).filter_map(|&harm| {
+        let goal = if harm == Harm::Terminate { options.hand_over_ms } else { options.goal_ms };
         let longest = times.longest(harm).filter(|longest| *longest > goal)?;
         Some(format!("{}: {longest} ms, the goal is {goal} ms", harm.told()))
     });

@@ -46,12 +46,13 @@ impl Times {
     /// A line a harm.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{:<32} {:>6} {:>8} {:>8} {:>8}\n",
-            "to the first acknowledged change", "times", "p50 ms", "p90 ms", "max ms"
+            "{:<32} {:>6} {:>8} {:>8} {:>8} {:>8}\n",
+            "to the first acknowledged change", "times", "p50 ms", "p90 ms", "p99 ms", "max ms"
         );
         for (harm, times) in &self.0 {
             let of = |percent: usize| times[((times.len() * percent).div_ceil(100)).max(1) - 1];
-            text += &format!("{:<32} {:>6} {:>8} {:>8} {:>8}\n", harm.told(), times.len(), of(50), of(90), of(100));
+            let (name, count) = (harm.told(), times.len());
+            text += &format!("{name:<32} {count:>6} {:>8} {:>8} {:>8} {:>8}\n", of(50), of(90), of(99), of(100));
         }
         text
     }
