@@ -38,10 +38,13 @@ impl Registry {
         }
     }
 
-    /// Every alarm is by the rules, so all are set anew.
+    /// When silence is too long and who leaves is by the rules: where those change, all alarms are set anew.
     fn change_rules(&mut self, rules: &Rules) {
-        self.rules = rules.clone();
-        self.sum_up();
+        let times = |rules: &Rules| (rules.stale_after, rules.keep_ended);
+        let before = std::mem::replace(&mut self.rules, rules.clone());
+        if times(&before) != times(rules) {
+            self.sum_up();
+        }
     }
 
     /// Counts everything from nothing.

@@ -97,6 +97,8 @@ impl Life {
                 self.world.crash();
                 self.last.clear();
                 (self.open, self.whole) = (None, None);
+                // Usage that only memory had is gone: a new leader hands out at once what room that makes.
+                self.do_command(&Command::Tick);
             }
             248..=251 => self.open = Some((vec![self.world.registry.begin_snapshot()], self.world.journal.len())),
             _ => self.do_command(&command(step)),

@@ -1,7 +1,7 @@
 //! Asking the registry, for every face alike: what is logged and how long a history may take is decided once.
 
 use crate::problem::Problem;
-use capstan_coordinator::{FactFilter, FactPage, Handle};
+use capstan_coordinator::{FactFilter, FactPage, Handle, HistoryError};
 use capstan_ids::{Position, WallTime};
 use capstan_registry::{
     Answer, Availability, Command, Event, Fact, PipelineId, PipelineView, Register, Registry, Rejection, Reported,
@@ -156,14 +156,26 @@ pub async fn change_rules(handle: &Handle, change: RulesChange) -> Result<Rules,
 
 /// A page of what happened.
 pub async fn facts(handle: &Handle, filter: FactFilter) -> Result<FactPage, Problem> {
-    let _turn = READERS.try_acquire().map_err(|_| Problem::too_many_readers())?;
-    Ok(handle.registry_facts(filter).await?)
+    let handle = handle.clone();
+    in_turn(async move { handle.registry_facts(filter).await }).await
 }
 
 /// The registry as it was.
 pub async fn registry_at(handle: &Handle, at: WallTime) -> Result<Registry, Problem> {
-    let _turn = READERS.try_acquire().map_err(|_| Problem::too_many_readers())?;
-    Ok(handle.registry_at(at).await?)
+    let handle = handle.clone();
+    in_turn(async move { handle.registry_at(at).await }).await
+}
+
+/// Reads if there is a turn left. It is over when the reading is, and not when whoever asked has gone.
+async fn in_turn<T: Send + 'static>(
+    reading: impl Future<Output = Result<T, HistoryError>> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = READERS.try_acquire().map_err(|_| Problem::too_many_readers())?;
+    let read = tokio::spawn(async move {
+        let _turn = turn;
+        reading.await
+    });
+    Ok(read.await.map_err(|_| HistoryError::Cut)??)
 }
 
 /// A fact, and where it stands.

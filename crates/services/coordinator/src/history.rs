@@ -29,28 +29,33 @@ pub(crate) struct HistoryLook {
 /// What there is, opened.
 pub(crate) struct History {
     snapshot: Option<SnapshotRows>,
+    /// The oldest snapshot that is there, where none is old enough and the beginning may be gone.
+    oldest: Option<WallTime>,
     archive: Log,
     log: Log,
 }
 
 impl HistoryLook {
-    /// On the owner's thread: opens, and reads nothing yet.
-    pub fn open(self, journal: &mut dyn Journal) -> Result<History, JournalError> {
+    /// On the owner's thread: opens, and reads nothing yet. Up to `edge` retention may have let go of what snapshots hold.
+    pub fn open(self, journal: &mut dyn Journal, edge: WallTime) -> Result<History, JournalError> {
         let mut from = self.from;
-        let mut snapshot = None;
+        let (mut snapshot, mut oldest) = (None, None);
         if let Some(at) = self.at {
-            let infos = journal.snapshots()?;
-            let mine = infos.iter().filter(|info| info.stream == self.stream && info.at <= at);
-            if let Some(info) = mine.max_by_key(|info| info.position) {
-                snapshot = Some(journal.read_snapshot(info)?);
-                from = info.position.plus(1);
+            let mut infos = journal.snapshots()?;
+            infos.retain(|info| info.stream == self.stream);
+            match infos.iter().filter(|info| info.at <= at).max_by_key(|info| info.position) {
+                Some(info) => {
+                    snapshot = Some(journal.read_snapshot(info)?);
+                    from = info.position.plus(1);
+                }
+                None => oldest = infos.iter().map(|info| info.at).min().filter(|at| *at <= edge),
             }
         }
         let archive = journal.read_archive(&self.stream, from)?;
         let tail = journal.tail()?;
         let first = from.max(tail.first);
         let log: Log = if first < tail.next { journal.read(first)? } else { Box::new(std::iter::empty()) };
-        Ok(History { snapshot, archive, log })
+        Ok(History { snapshot, oldest, archive, log })
     }
 }
 
@@ -111,7 +116,8 @@ impl Handle {
             let moment = |wall| Moment { wall, ..Moment::default() };
             let whole = |what: String| HistoryError::Unreadable { position: Position::new(1), what };
             let mut registry = Registry::new();
-            let began_with_snapshot = history.snapshot.is_some();
+            let mut begins = history.snapshot.is_some();
+            let oldest = history.oldest;
             if let Some(mut rows) = history.snapshot.take() {
                 let header = rows.next().transpose()?.ok_or_else(|| whole("the snapshot has no rows".into()))?;
                 let mut restore = Registry::restore(&header, moment(at)).map_err(|error| whole(error.to_string()))?;
@@ -120,21 +126,25 @@ impl Handle {
                 }
                 registry = restore.finish().map_err(|error| whole(error.to_string()))?;
             }
-            let mut first = true;
             for event in history.events(streams::named(streams::REGISTRY), Position::new(1)) {
                 let (position, made, bytes) = event?;
                 let event = decode(position, &bytes)?;
-                if made > at {
-                    // Without a snapshot the story must begin with the beginning: the first of all pipelines.
-                    if first && !began_with_snapshot && position > Position::new(1) && !is_beginning(&event) {
-                        return Err(HistoryError::TooOld { first: Some(made.micros()) });
+                if !begins {
+                    // Without a snapshot to begin with, the first event that is kept must be the first of all.
+                    if oldest.is_some() || !is_beginning(&event) {
+                        return Err(HistoryError::TooOld { first: Some(oldest.unwrap_or(made).micros()) });
                     }
+                    begins = true;
+                }
+                if made > at {
                     break;
                 }
-                first = false;
                 registry.apply(moment(made), &event);
             }
-            Ok(registry)
+            match oldest {
+                Some(told_from) if !begins => Err(HistoryError::TooOld { first: Some(told_from.micros()) }),
+                _ => Ok(registry),
+            }
         })
         .await
     }

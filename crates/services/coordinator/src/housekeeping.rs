@@ -125,6 +125,11 @@ impl Housekeeping {
         }
     }
 
+    /// What is older may no longer be kept to be read.
+    pub fn audit_edge(&self, now: Moment) -> WallTime {
+        retention::edge(self.age.at(now), self.retention.registry_audit)
+    }
+
     /// Whether there is a step to take at once.
     pub fn is_busy(&self) -> bool {
         self.now.is_some() || !self.due.is_empty() || self.trimming.is_some() || self.look_again || self.freeing

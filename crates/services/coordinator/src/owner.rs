@@ -329,7 +329,8 @@ impl Owner {
                 count.max(1)
             }
             Message::ReadHistory { look, reply } => {
-                drop(reply.send(Ok(look.open(self.journal.as_mut()))));
+                let edge = self.housekeeping.audit_edge(now);
+                drop(reply.send(Ok(look.open(self.journal.as_mut(), edge))));
                 1
             }
             Message::Read(look) => {

@@ -125,6 +125,11 @@ impl Watch {
         }
     }
 
+    /// A change that needs not be waited for, nor read: to be told together with the one that was.
+    pub fn ready(&mut self) -> Option<Change> {
+        self.ready.pop_front()
+    }
+
     /// Makes some more changes ready, from the window if it has them, from the log otherwise.
     async fn catch_up(&mut self) -> Result<(), WatchError> {
         let reading = self.log.get_mut().unwrap_or_else(PoisonError::into_inner).take();

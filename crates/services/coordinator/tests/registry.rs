@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use capstan_coordinator::{Coordinator, FactFilter, Handle, Options};
-use capstan_ids::{Position, StreamName, WallTime};
+use capstan_coordinator::{Coordinator, FactFilter, Handle, HistoryError, Options, Retention};
+use capstan_ids::{Millis, Position, StreamName, WallTime};
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions, Journal, SnapshotInfo};
-use capstan_registry::{Answer, Command, PipelineId, PipelineName, PipelineStatus, Register, Reserve, StatusReport};
+use capstan_registry::{Answer, Command, PipelineId, PipelineName, PipelineStatus, Register, Reserve, RulesChange, StatusReport};
 use std::path::Path;
 use std::time::Duration;
 
@@ -126,6 +126,39 @@ async fn every_event_can_be_read_and_the_registry_be_seen_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_time_before_what_is_kept_is_not_told_as_if_nothing_had_been() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { segment_bytes: 16 << 10, ..EmbeddedOptions::default() };
+    let retention = Retention {
+        registry_every: 5,
+        registry_audit: Millis(1),
+        held_back_max: 16 << 10,
+        ..Retention::default()
+    };
+    let journal = EmbeddedJournal::open(dir.path(), options).unwrap();
+    let options = Options { retention, ..Options::default() };
+    let (coordinator, handle) = Coordinator::start(Box::new(journal), options).unwrap();
+    handle.submit_pipeline(register(1)).await.unwrap();
+    let then = now();
+    assert_eq!(handle.registry_at(then).await.unwrap().system().pipelines, 1);
+
+    // The first event that is kept looks then as the first of all might.
+    let change = |limit: i64| RulesChange { memory_mb_max: Some(limit), ..RulesChange::default() };
+    for limit in 1.. {
+        handle.submit_pipeline(Command::ChangeRules(change(limit))).await.unwrap();
+        let first = handle.registry_facts(FactFilter { most: 1, ..FactFilter::default() }).await.unwrap();
+        if first.facts.first().is_none_or(|(_, fact)| fact.what == "LimitsChanged") {
+            break;
+        }
+    }
+
+    let told = handle.registry_at(then).await;
+    assert!(matches!(told, Err(HistoryError::TooOld { first: Some(first) }) if WallTime(first) > then), "{told:?}");
+    assert_eq!(handle.registry_at(now()).await.unwrap().system().pipelines, 1);
+    coordinator.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn two_who_reserve_at_once_do_not_both_get_the_last_place() {
     let dir = tempfile::tempdir().unwrap();
     let (coordinator, handle) = start(dir.path());
@@ -141,10 +174,10 @@ async fn two_who_reserve_at_once_do_not_both_get_the_last_place() {
 async fn a_reservation_that_is_not_renewed_ends_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (coordinator, handle) = start(dir.path());
-    let short = Reserve { ttl: capstan_ids::Millis::secs(1), ..Reserve::new(id(1), 50.0, 1_000) };
+    let short = Reserve { ttl: Millis::secs(1), ..Reserve::new(id(1), 50.0, 1_000) };
     handle.submit_pipeline(Command::Reserve(short)).await.unwrap();
     // Another waits, and gets the place without anybody asking again.
-    let wait = Reserve { wait: Some(capstan_ids::Millis::secs(30)), ..Reserve::new(id(2), 50.0, 1_000) };
+    let wait = Reserve { wait: Some(Millis::secs(30)), ..Reserve::new(id(2), 50.0, 1_000) };
     handle.submit_pipeline(Command::Reserve(wait)).await.unwrap();
     loop {
         let held = handle.read(|state| state.registry.reservation(&id(2)).unwrap().is_held()).await.unwrap();

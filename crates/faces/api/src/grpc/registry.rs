@@ -9,7 +9,7 @@ use capstan_coordinator::{Clock, FactFilter, Failure, Handle, State, SystemClock
 use capstan_ids::{Position, WallTime};
 use capstan_proto::v1::{self, pipeline_registry_server::PipelineRegistry};
 use capstan_registry::{Listing, PipelineId, Rejection};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -306,7 +306,7 @@ async fn follow(
             }
         }
         while facts.len() < FACTS
-            && let Some(Ok(change)) = watch.next().now_or_never()
+            && let Some(change) = watch.ready()
         {
             facts.extend(told(&change).map(convert::fact));
         }

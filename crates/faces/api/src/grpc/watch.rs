@@ -11,7 +11,6 @@ use crate::problem::Problem;
 use capstan_coordinator::{Change, Failure, Handle, Watch, WatchError};
 use capstan_ids::{Position, SessionName};
 use capstan_proto::v1;
-use futures::FutureExt;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -75,7 +74,7 @@ async fn follow(
         };
         let mut batch = vec![first];
         while batch.len() < FRAME_CHANGES
-            && let Some(Ok(change)) = watch.next().now_or_never()
+            && let Some(change) = watch.ready()
         {
             batch.push(change);
         }

@@ -10,7 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use capstan_coordinator::{Change, Watch};
 use capstan_ids::{Position, SessionName, WallTime};
-use futures::{FutureExt, stream};
+use futures::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
@@ -124,7 +124,7 @@ async fn next(watch: &mut Watch, api: &Api, text: &mut String) -> bool {
         }
     };
     while batch.len() < CHUNK_CHANGES
-        && let Some(Ok(change)) = watch.next().now_or_never()
+        && let Some(change) = watch.ready()
     {
         batch.push(change);
     }

@@ -3,16 +3,27 @@
 use crate::world::World;
 use serde_json::json;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 /// What was logged by this thread, as `LEVEL message`.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
+/// While there is one subscriber only, whether a line interests it is asked of the thread that comes to the line first: of
+/// another test's, which has none. So there are two.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Lines::default()));
+
 impl Lines {
+    /// Takes what this thread logs, until the guard goes.
+    fn listen(&self) -> DefaultGuard {
+        LazyLock::force(&ANOTHER);
+        tracing::subscriber::set_default(self.clone())
+    }
+
     /// What was logged of the registry since this was asked last.
     fn told(&self) -> Vec<String> {
         let mut lines = self.0.lock().unwrap();
@@ -61,7 +72,7 @@ fn usage(cpu_percent: f64, memory_mb: u64) -> serde_json::Value {
 #[tokio::test]
 async fn requests_are_logged_in_the_seeds_words_at_its_levels() {
     let lines = Lines::default();
-    let _listening = tracing::subscriber::set_default(lines.clone());
+    let _listening = lines.listen();
     let world = World::empty();
     let place = "/api/v1/pipelines/pipeline-123";
 
@@ -84,7 +95,7 @@ async fn requests_are_logged_in_the_seeds_words_at_its_levels() {
 #[tokio::test]
 async fn room_that_is_not_there_is_a_warning_however_it_was_asked_for() {
     let lines = Lines::default();
-    let _listening = tracing::subscriber::set_default(lines.clone());
+    let _listening = lines.listen();
     let world = World::empty();
     world.post("/api/v1/pipelines", json!({ "id": "p1", "name": "p1" })).await.with(201);
     world.put("/api/v1/pipelines/p1/usage", usage(72.0, 78_000)).await.with(200);
@@ -106,7 +117,7 @@ async fn room_that_is_not_there_is_a_warning_however_it_was_asked_for() {
 #[tokio::test]
 async fn what_is_said_of_an_unknown_pipeline_is_a_warning() {
     let lines = Lines::default();
-    let _listening = tracing::subscriber::set_default(lines.clone());
+    let _listening = lines.listen();
     let world = World::empty();
 
     world.put("/api/v1/pipelines/ghost/usage", usage(1.0, 1)).await.with(404);
