@@ -5,7 +5,9 @@
 use capstan_coordinator::{Coordinator, FactFilter, Handle, HistoryError, Options, Retention};
 use capstan_ids::{Millis, Position, StreamName, WallTime};
 use capstan_journal::{EmbeddedJournal, EmbeddedOptions, Journal, SnapshotInfo};
-use capstan_registry::{Answer, Command, PipelineId, PipelineName, PipelineStatus, Register, Reserve, RulesChange, StatusReport};
+use capstan_registry::{
+    Answer, Command, PipelineId, PipelineName, PipelineStatus, Register, Reserve, RulesChange, StatusReport,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -129,12 +131,8 @@ async fn every_event_can_be_read_and_the_registry_be_seen_as_it_was() {
 async fn a_time_before_what_is_kept_is_not_told_as_if_nothing_had_been() {
     let dir = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions { segment_bytes: 16 << 10, ..EmbeddedOptions::default() };
-    let retention = Retention {
-        registry_every: 5,
-        registry_audit: Millis(1),
-        held_back_max: 16 << 10,
-        ..Retention::default()
-    };
+    let retention =
+        Retention { registry_every: 5, registry_audit: Millis(1), held_back_max: 16 << 10, ..Retention::default() };
     let journal = EmbeddedJournal::open(dir.path(), options).unwrap();
     let options = Options { retention, ..Options::default() };
     let (coordinator, handle) = Coordinator::start(Box::new(journal), options).unwrap();
