@@ -73,9 +73,9 @@ pub fn write(
         contents.snapshots += 1;
         for row in rows(info)? {
             // One that retention is deleting has gaps: that is no damage, and it is not there any more.
-            let row = row.or_else(|error| match rows(info).map_err(BackupError::from) {
-                Err(gone) if gone.was_overtaken() => Err(gone),
-                _ => Err(error.into()),
+            let row = row.map_err(|error| match rows(info).map_err(BackupError::from) {
+                Err(gone) if gone.was_overtaken() => gone,
+                _ => error.into(),
             })?;
             pen.row(&row)?;
             contents.rows += 1;
