@@ -12,8 +12,8 @@ pub enum Rejection {
     /// No such job.
     #[error("job {0} does not exist; `capstan job list` names those there are")]
     JobUnknown(JobName),
-    /// There is an unfinished job of that name that does something else.
-    #[error("job {job} is going on with another {field}; choose another name, or cancel it first")]
+    /// There is a job of that name, going on or ended, that does something else.
+    #[error("job {job} is there with another {field}; choose another name, or cancel it if it goes on and forget it")]
     JobDiffers {
         /// Its name.
         job: JobName,

@@ -2,6 +2,7 @@
 
 use crate::event::JobEvent;
 use crate::name::JobName;
+use crate::spec::{Mode, Spec, WriteMode};
 use crate::state::{End, Job, Jobs, Unit};
 use capstan_ids::SessionName;
 
@@ -36,7 +37,7 @@ impl Job {
             Settled::CompletedWithFailures => End::CompletedWithFailures,
             Settled::Completed => {
                 let dead_letters: u64 = self.units.iter().map(|unit| unit.tally.dead_letters).sum();
-                let differs = self.head.extra > 0 || self.units.iter().any(Unit::differs);
+                let differs = self.head.extra > 0 || self.units.iter().any(|unit| unit.differs(&self.head.spec));
                 // Units that were added and could not be taken are left behind.
                 let refused = !self.head.refused.is_empty();
                 if differs || refused || dead_letters > self.head.spec.allow_dead_letters {
@@ -50,9 +51,13 @@ impl Job {
 }
 
 impl Unit {
-    /// Whether both sides differ by more than the documents that the target is known to have refused.
-    fn differs(&self) -> bool {
+    /// Whether both sides differ by more than the documents that the target is known to have refused, and by more than
+    /// what was there before the job merged into it.
+    fn differs(&self, spec: &Spec) -> bool {
         let Some(verdict) = self.head.verdict else { return false };
-        verdict.faults() > verdict.missing.min(self.tally.dead_letters)
+        let merged = spec.write == WriteMode::Merge && spec.mode != Mode::Verify;
+        // Where documents are only counted, what was there before hides what is missing: nothing can be told of either.
+        let known = if merged { verdict.extra } else { 0 };
+        verdict.faults() > verdict.missing.min(self.tally.dead_letters).saturating_add(known)
     }
 }

@@ -52,12 +52,13 @@ impl Jobs {
         Ok(Decision { job, events: vec![submitted], work: vec![open] })
     }
 
-    /// The same job going on is the one that was meant.
+    /// A job of the same specification is the one that was meant.
     fn found(&self, there: &Job, spec: &Spec) -> Result<Decision, Rejection> {
         let job = there.head.name.clone();
         match (there.head.ended, difference(&there.head.spec, spec)) {
-            (Some(ended), _) => Err(Rejection::JobEnded { job, end: ended.end.name() }),
-            (None, Some(field)) => Err(Rejection::JobDiffers { job, field }),
+            // First: under an ended name, too, another specification is another job and not done because this one is.
+            (_, Some(field)) => Err(Rejection::JobDiffers { job, field }),
+            (Some(ended), None) => Err(Rejection::JobEnded { job, end: ended.end.name() }),
             (None, None) => Ok(Decision { job, events: Vec::new(), work: Vec::new() }),
         }
     }

@@ -7,7 +7,7 @@ use crate::limits::{
 use crate::name::JobName;
 use crate::rejection::SpecFault;
 use crate::selection::{Pattern, Selection};
-use crate::spec::{Engine, Mode, Priority, Rates, Spec, Verify};
+use crate::spec::{Engine, Mode, Priority, Rates, Spec, Verify, WriteMode};
 
 /// Every fault of the specification; none is a specification that can be tried.
 pub(crate) fn faults(spec: &Spec) -> Vec<SpecFault> {
@@ -129,10 +129,14 @@ impl Faults {
         if !spec.to.is_empty() || !matches!(spec.mode, Mode::DumpOnly | Mode::Simulate) {
             self.address("to", &spec.to);
         }
-        if !spec.from.is_empty() && spec.from == spec.to {
-            self.add("to", "is the address that is read from; a job moves from one place to another");
-        }
         let is_mongodb = |url: &str| matches!(scheme(url), Some("mongodb" | "mongodb+srv"));
+        // Whether other words name the same place is found out by whoever opens both.
+        if !spec.from.is_empty() && spec.from == spec.to && !(is_mongodb(&spec.to) && !spec.renames.is_empty()) {
+            self.add(
+                "to",
+                "is the address that is read from; a job moves from one place to another, or, within one server, to other names (`renames`)",
+            );
+        }
         if spec.engine == Engine::MongoTools && !is_mongodb(&spec.from) && !is_mongodb(&spec.to) {
             self.add("engine", "mongo-tools reads and writes MongoDB only, and neither address is one");
         }
@@ -195,6 +199,9 @@ impl Faults {
             if spec.verify != Verify::Hash {
                 self.add("ignore_field_order", "needs `verify = \"hash\"`: nothing else looks at fields");
             }
+        }
+        if spec.delete_extra && spec.write == WriteMode::Merge && spec.mode != Mode::Verify {
+            self.add("delete_extra", "would remove what write mode merge leaves in place; choose one of them");
         }
         if spec.delete_extra && !spec.repair {
             self.add("delete_extra", "needs `repair = true`");

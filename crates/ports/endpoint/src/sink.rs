@@ -72,6 +72,11 @@ pub trait Sink: Send + Sync {
     /// Removes what this job left unfinished. Finished units stay.
     async fn abandon(&self) -> Result<()>;
 
+    /// Removes what it remembers of this job for itself, and nothing that was written: the job ends as it stands.
+    async fn forget(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The same place, to be read for verification, as soon as the ability `scan` says so.
     async fn scan(&self) -> Result<Arc<dyn Source>>;
 

@@ -56,6 +56,7 @@ mod split;
 mod there;
 mod throttle;
 mod write;
+mod whereabouts;
 mod writer;
 
 use std::sync::Arc;

@@ -21,6 +21,11 @@ pub(crate) fn is_one(collection: &str) -> bool {
     collection.starts_with(PREFIX)
 }
 
+/// The name of a collection that shows which deployment this is.
+pub(crate) fn trace(random: &str) -> String {
+    format!("{PREFIX}trace-{random}")
+}
+
 /// The marks of one job.
 #[derive(Debug)]
 pub(crate) struct Marks {

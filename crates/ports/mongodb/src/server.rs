@@ -24,6 +24,8 @@ const ANSWER_DOCUMENTS: u32 = 10_000;
 pub(crate) struct Server {
     client: Client,
     place: String,
+    /// The servers that the address names, as `HOST:PORT`.
+    pub members: Vec<String>,
     /// The database that the address names: only its collections are listed.
     pub only: Option<String>,
     pub limits: Limits,
@@ -65,6 +67,7 @@ impl Server {
         let options = options(url).await?;
         let (read_concern, write_concern) = (options.read_concern.clone(), options.write_concern.clone());
         let (selection, only) = (options.selection_criteria.clone(), options.default_database.clone());
+        let members = options.hosts.iter().map(ToString::to_string).collect();
         let place = url.to_string();
         let client = Client::with_options(options).map_err(|error| fault::failed(&place, "connecting", &error))?;
         let admin = client.database("admin");
@@ -95,6 +98,7 @@ impl Server {
             selection,
             client,
             place,
+            members,
         })
     }
 

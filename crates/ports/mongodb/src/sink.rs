@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use capstan_endpoint::{
     Checkpoint, ChunkFacts, ChunkWriter, EndpointError, ExtJson, IndexTime, Mend, Occupancy, PartKey, Result, Scan,
-    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, WritePlan,
+    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, Whereabouts, WritePlan,
 };
 
 use crate::indexes;
@@ -16,6 +16,7 @@ use crate::mender::MongoMender;
 use crate::prepare;
 use crate::server::Server;
 use crate::source::MongoSource;
+use crate::whereabouts;
 use crate::write::Target;
 use crate::writer::MongoWriter;
 
@@ -60,6 +61,18 @@ impl Sink for MongoSink {
         }
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Ok(whereabouts::of(&self.server).await)
+    }
+
+    async fn leave_trace(&self, unit: &Unit) -> Result<Option<String>> {
+        whereabouts::leave_trace(&self.server, unit).await.map(Some)
+    }
+
+    async fn erase_trace(&self, trace: &str) -> Result<()> {
+        whereabouts::erase_trace(&self.server, trace).await
+    }
+
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy> {
         prepare::occupancy(&self.server, unit).await
     }
@@ -100,6 +113,10 @@ impl Sink for MongoSink {
 
     async fn abandon(&self) -> Result<()> {
         self.marks.abandon().await
+    }
+
+    async fn forget(&self) -> Result<()> {
+        whereabouts::forget(&self.server, &self.marks).await
     }
 
     async fn scan(&self) -> Result<Arc<dyn Source>> {

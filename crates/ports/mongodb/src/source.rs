@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use capstan_endpoint::{
     BatchReader, Cursor, EndpointError, Listing, Namespace, PlannedChunk, Range, Ranges, Result, SetAside, Source,
-    SourceAbilities, SplitTarget, Unit, UnitKind,
+    SourceAbilities, SplitTarget, Unit, UnitKind, Whereabouts,
 };
 use serde::Deserialize;
 
@@ -15,6 +15,7 @@ use crate::range::{self, Place};
 use crate::reader::{self, Reading};
 use crate::server::Server;
 use crate::split::Cutting;
+use crate::whereabouts;
 
 /// Collections of a deployment, read while others may write to them.
 #[derive(Debug)]
@@ -43,6 +44,14 @@ impl Source for MongoSource {
 
     fn abilities(&self) -> SourceAbilities {
         SourceAbilities { ranges: Ranges::ById, stable: false, filters: true }
+    }
+
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        Ok(whereabouts::of(&self.server).await)
+    }
+
+    async fn sees(&self, trace: &str) -> Result<bool> {
+        whereabouts::sees(&self.server, trace).await
     }
 
     async fn units(&self) -> Result<Listing> {

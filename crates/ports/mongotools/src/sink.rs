@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use capstan_endpoint::{
     Checkpoint, ChunkFacts, ChunkWriter, EndpointUrl, Mend, Namespace, Occupancy, PartKey, Result, SetAside, Sink,
-    SinkAbilities, Source, Unit, UnitKind, WritePlan,
+    SinkAbilities, Source, Unit, UnitKind, Whereabouts, WritePlan,
 };
 use tokio::sync::OnceCell;
 
@@ -87,6 +87,18 @@ impl Sink for ToolsSink {
         self.native.abilities()
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        self.native.whereabouts().await
+    }
+
+    async fn leave_trace(&self, unit: &Unit) -> Result<Option<String>> {
+        self.native.leave_trace(unit).await
+    }
+
+    async fn erase_trace(&self, trace: &str) -> Result<()> {
+        self.native.erase_trace(trace).await
+    }
+
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy> {
         self.native.occupancy(unit).await
     }
@@ -122,6 +134,10 @@ impl Sink for ToolsSink {
 
     async fn abandon(&self) -> Result<()> {
         self.native.abandon().await
+    }
+
+    async fn forget(&self) -> Result<()> {
+        self.native.forget().await
     }
 
     async fn scan(&self) -> Result<Arc<dyn Source>> {

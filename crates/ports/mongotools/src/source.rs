@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use capstan_endpoint::{
     BatchReader, Cursor, EndpointError, Listing, PlannedChunk, Range, Result, Source, SourceAbilities, SplitTarget,
-    Unit, UnitKind,
+    Unit, UnitKind, Whereabouts,
 };
 use capstan_mongodb::queries;
 use serde::Deserialize;
@@ -31,6 +31,14 @@ impl Source for ToolsSource {
 
     fn abilities(&self) -> SourceAbilities {
         SourceAbilities { stable: false, ..self.native.abilities() }
+    }
+
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        self.native.whereabouts().await
+    }
+
+    async fn sees(&self, trace: &str) -> Result<bool> {
+        self.native.sees(trace).await
     }
 
     async fn units(&self) -> Result<Listing> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use capstan_endpoint::{
     Batch, BatchReader, Checkpoint, ChunkFacts, ChunkWriter, Cursor, EndpointError, Listing, Mend, Mended, Occupancy,
     PartKey, PlannedChunk, Range, RefusedDocument, Result, SetAside, Sink, SinkAbilities, Source, SourceAbilities,
-    SplitTarget, Unit, WritePlan,
+    SplitTarget, Unit, Whereabouts, WritePlan,
 };
 use std::io;
 use std::sync::Arc;
@@ -88,6 +88,14 @@ impl Source for PatientSource {
         self.inner.abilities()
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        self.patience.moving("looking where it is", self.inner.whereabouts()).await
+    }
+
+    async fn sees(&self, trace: &str) -> Result<bool> {
+        self.patience.moving("looking for a trace", self.inner.sees(trace)).await
+    }
+
     async fn units(&self) -> Result<Listing> {
         self.patience.whole("listing collections", self.inner.units()).await
     }
@@ -123,6 +131,18 @@ impl Sink for PatientSink {
         self.inner.abilities()
     }
 
+    async fn whereabouts(&self) -> Result<Whereabouts> {
+        self.patience.moving("looking where it is", self.inner.whereabouts()).await
+    }
+
+    async fn leave_trace(&self, unit: &Unit) -> Result<Option<String>> {
+        self.patience.moving("leaving a trace", self.inner.leave_trace(unit)).await
+    }
+
+    async fn erase_trace(&self, trace: &str) -> Result<()> {
+        self.patience.moving("taking back a trace", self.inner.erase_trace(trace)).await
+    }
+
     async fn occupancy(&self, unit: &Unit) -> Result<Occupancy> {
         self.patience.moving("looking what is there", self.inner.occupancy(unit)).await
     }
@@ -151,6 +171,10 @@ impl Sink for PatientSink {
 
     async fn abandon(&self) -> Result<()> {
         self.patience.whole("removing what is unfinished", self.inner.abandon()).await
+    }
+
+    async fn forget(&self) -> Result<()> {
+        self.patience.whole("removing the job's bookkeeping", self.inner.forget()).await
     }
 
     async fn scan(&self) -> Result<Arc<dyn Source>> {

@@ -109,6 +109,38 @@ fn the_same_command_finds_its_job_again_and_starts_anew_once_it_has_ended() {
     assert!(matches!(journey.jobs.decide(&named, Context::default()), Err(Rejection::JobEnded { .. })));
 }
 
+/// It was answered by the report of the job that had ended, and nothing of the new one was done.
+#[test]
+fn an_ended_job_is_not_taken_for_another_of_its_name() {
+    let mut journey = Journey::begin(SHOP);
+    journey.run(&shop(), &mut std::iter::empty());
+    journey.settle(Settled::Completed);
+
+    let other = spec(&SHOP.replace("dump:", "dump:other-"));
+    let named = JobCommand::Submit { name: Some(journey.job.clone()), spec: other };
+    let refused = journey.jobs.decide(&named, Context::default()).unwrap_err();
+
+    assert!(matches!(refused, Rejection::JobDiffers { field: "from", .. }), "{refused}");
+}
+
+#[test]
+fn what_a_merge_found_there_is_no_fault_and_elsewhere_it_is() {
+    for (write, end) in [("merge", End::Completed), ("overwrite", End::CompletedWithFailures)] {
+        let mut journey = Journey::begin(&format!("{SHOP}\nwrite = '{write}'"));
+        let verdict = json!({"verdict": {"mode": "hash", "ranges": 1, "missing": 0, "extra": 7, "different": 0,
+            "repaired": 0}});
+        let verify = id(format!("verify:{}", UnitId::of(&Namespace::new("shop", "orders"))));
+        while let Some(ready) = journey.ready().into_iter().find(|ready| *ready != verify) {
+            let result = shop().result(&journey.items[&ready].item, false);
+            journey.complete(&ready, &result).unwrap();
+        }
+        journey.complete(&verify, &verdict).unwrap();
+        journey.run(&shop(), &mut std::iter::empty());
+        journey.settle(Settled::Completed);
+        assert_eq!(journey.jobs.job(&journey.job).unwrap().ended.map(|(end, _)| end), Some(end), "{write}");
+    }
+}
+
 #[test]
 fn a_job_that_failed_in_part_goes_on_when_it_is_tried_again() {
     let (mut journey, world, _) = dumped();

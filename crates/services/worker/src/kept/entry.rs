@@ -50,10 +50,9 @@ pub(crate) struct ChunkEntry {
     pub parts: Vec<PartFacts>,
 }
 
-/// The unit of a definition.
+/// The unit of a definition, with the filter that it was dumped by: what it is compared with is chosen by that too.
 pub(super) fn unit(definition: &str) -> serde_json::Result<Unit> {
-    // What was dumped was chosen by the filter already.
-    serde_json::from_str::<Unit>(definition).map(|unit| Unit { filter: None, ..unit })
+    serde_json::from_str(definition)
 }
 
 pub(super) fn document(entry: &impl Serialize) -> Bytes {

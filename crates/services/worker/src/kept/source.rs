@@ -91,8 +91,10 @@ impl Source for SpoolSource {
     }
 
     async fn read(&self, unit: &Unit, range: &Range, from: Option<&Cursor>) -> Result<Box<dyn BatchReader>> {
-        if unit.filter.is_some() {
-            return Err(EndpointError::unsupported("a filter", self.place(), "a kept dump is read whole"));
+        // What was dumped was chosen by its own filter already.
+        if unit.filter.is_some() && unit.filter != self.kept(unit)?.unit.filter {
+            let reason = "a kept dump is read as it was filtered when it was made";
+            return Err(EndpointError::unsupported("another filter", self.place(), reason));
         }
         let Chunks { chunks: (first, end), .. } = self.recall(&range.0, "a range")?;
         let chunks = self.kept(unit)?.chunks.get(first..end).ok_or_else(|| EndpointError::Lost {

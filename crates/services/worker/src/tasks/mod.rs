@@ -230,7 +230,7 @@ fn source_unit(unit: &UnitBrief) -> Result<Unit, Halt> {
 /// The unit as it is written: under its new name, and whole, since only what the filter let through goes there.
 fn target_unit(unit: &UnitBrief) -> Result<Unit, Halt> {
     let namespace = Namespace::new(&*unit.target.database, &*unit.target.collection);
-    Ok(Unit { namespace, filter: None, ..source_unit(unit)? })
+    Ok(Unit { namespace, filter: None, name_documents: false, ..source_unit(unit)? })
 }
 
 fn done(result: &impl Serialize) -> Done {

@@ -1,8 +1,10 @@
 //! `survey`: what the source has of what the job takes, and whether the target can take it. Writes nothing.
 
+mod apart;
+
 use super::{Done, Task, done, set_aside};
 use crate::halt::Halt;
-use capstan_endpoint::{ExtJson, Namespace, Occupancy, Scan, Sink, Source, Unit, UnitKind};
+use capstan_endpoint::{ExtJson, Namespace, Occupancy, Ranges, Scan, Sink, Source, Unit, UnitKind};
 use capstan_migration::{
     self as migration, FoundUnit, Mode, Pattern, ScanTime, Selection, SetAside, SurveyResult, UNITS_MAX, Verify,
     WriteMode,
@@ -18,7 +20,7 @@ pub(super) async fn survey(task: &Task<'_>) -> Result<Done, Halt> {
         .brief
         .selection()
         .map_err(|faults| Halt::permanent(format!("the job's patterns are not understood: {faults:?}")))?;
-    let mut survey = Survey { task, selection, result: SurveyResult::default() };
+    let mut survey = Survey { task, selection, names_documents: false, result: SurveyResult::default() };
     if task.spec().mode == Mode::RestoreOnly
         && let Err(aside) = task.places.dump_of(task.spec()).await?
     {
@@ -30,13 +32,17 @@ pub(super) async fn survey(task: &Task<'_>) -> Result<Done, Halt> {
     survey.result.set_aside = set_aside(listing.set_aside);
     survey.check_abilities(source.as_ref(), sink.as_deref());
     survey.check_include(&listing.units);
-    let taken: Vec<Unit> = listing.units.into_iter().filter(|unit| survey.takes(unit)).collect();
+    let taken: Vec<Unit> = listing.units.iter().filter(|unit| survey.takes(unit)).cloned().collect();
     if taken.len() > UNITS_MAX {
         let reason =
             format!("has {} collections that the job takes; a job has at most {UNITS_MAX}: use include", taken.len());
         survey.refuse(source.place(), reason);
         return Ok(done(&survey.result));
     }
+    if let Some(sink) = &sink {
+        survey.check_places(source.as_ref(), sink.as_ref(), &listing.units, &taken).await?;
+    }
+    survey.names_documents = survey.names_documents(source.as_ref(), sink.as_deref()).await?;
     for unit in taken {
         survey.add(sink.as_deref(), unit).await?;
     }
@@ -49,6 +55,8 @@ pub(super) async fn survey(task: &Task<'_>) -> Result<Done, Halt> {
 struct Survey<'a> {
     task: &'a Task<'a>,
     selection: Selection,
+    /// Documents without an `_id` are given one as they are read.
+    names_documents: bool,
     result: SurveyResult,
 }
 
@@ -96,6 +104,21 @@ impl Survey<'_> {
         }
     }
 
+    /// Where the target finds documents by their `_id`, or nobody can know yet, each must have one that is always the same.
+    async fn names_documents(&self, source: &dyn Source, sink: Option<&dyn Sink>) -> Result<bool, Halt> {
+        let (task, mode) = (self.task, self.task.spec().mode);
+        let by_id = match (mode, sink) {
+            (Mode::RestoreOnly, _) => false,
+            (Mode::DumpOnly, _) => true,
+            (Mode::Verify, None) => {
+                let target = task.places.target(task.session(), task.spec()).await?;
+                target.abilities().ranges == Ranges::ById
+            }
+            (_, sink) => sink.is_some_and(|sink| sink.abilities().write_by_id),
+        };
+        Ok(by_id && source.abilities().stable)
+    }
+
     /// A name without a wildcard that nothing has is a slip of the pen.
     fn check_include(&mut self, units: &[Unit]) {
         let only = &self.task.brief.only;
@@ -120,13 +143,18 @@ impl Survey<'_> {
         let source = named(&unit.namespace);
         if let Some(query) = self.selection.filter(&source) {
             let filter = ExtJson::parse(query);
+            if unit.kind == UnitKind::TimeSeries {
+                let reason = "is a time-series collection: a filter would be asked of its buckets, not of what was measured; exclude it, or leave its filter out";
+                self.refuse(source.to_string(), reason);
+            }
             unit.filter = Some(filter.map_err(|error| Halt::permanent(format!("the filter of {source}: {error}")))?);
         }
+        unit.name_documents |= self.names_documents;
         // A name that is none at the target is the job's to refuse, with all others of that sort.
         let protected = self.task.spec().mode != Mode::Verify && self.task.spec().write == WriteMode::FailIfExists;
         if let (Ok(target), Some(sink), true) = (self.selection.target(&source), sink, protected) {
             let namespace = Namespace::new(&*target.database, &*target.collection);
-            let written = Unit { namespace, filter: None, ..unit.clone() };
+            let written = Unit { namespace, filter: None, name_documents: false, ..unit.clone() };
             if let Occupancy::Occupied { holds } = sink.occupancy(&written).await? {
                 self.refuse(
                     target.to_string(),

@@ -22,13 +22,25 @@ pub(super) async fn abandon(task: &Task<'_>) -> Result<Done, Halt> {
         Mode::DumpOnly => leave_the_kept_dump(task).await?,
         Mode::Direct | Mode::RestoreOnly | Mode::Simulate | Mode::Verify => {}
     }
-    if drop_partial && matches!(task.spec().mode, Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly) {
-        let sink = task.sink().await?;
-        task.desk.may_write()?;
-        sink.abandon().await?;
+    if matches!(task.spec().mode, Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly) {
+        if drop_partial {
+            let sink = task.sink().await?;
+            task.desk.may_write()?;
+            sink.abandon().await?;
+        } else if let Err(halt) = forget(task).await {
+            // A target that is gone keeps nobody from ending a job.
+            tracing::warn!(job = %task.session(), ?halt, "the target keeps the job's bookkeeping; it may be removed by hand");
+        }
     }
     task.places.forget(task.session());
     Ok(done(&IndexResult::default()))
+}
+
+/// Takes the job's own bookkeeping from the target, and nothing that was written.
+async fn forget(task: &Task<'_>) -> Result<(), Halt> {
+    let sink = task.sink().await?;
+    task.desk.may_write()?;
+    Ok(sink.forget().await?)
 }
 
 /// Removes what was dumped but for a dump that is complete: it may be that of an earlier run under the same name, and

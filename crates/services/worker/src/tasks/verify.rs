@@ -71,6 +71,8 @@ async fn make(task: &Task<'_>, written: &Unit) -> Result<(), Halt> {
     sink.prepare(written, &plan).await?;
     task.desk.may_write()?;
     sink.finish_unit(written, &plan, &[]).await?;
+    // No other item comes that would end what the sink remembers of it.
+    sink.forget().await?;
     Ok(())
 }
 

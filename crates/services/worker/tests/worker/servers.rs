@@ -13,18 +13,18 @@ use std::env;
 use std::fs;
 use std::sync::Arc;
 
-const MONGO: &str = "CAPSTAN_TEST_MONGO_URL";
+pub const MONGO: &str = "CAPSTAN_TEST_MONGO_URL";
 const FERRET: &str = "CAPSTAN_TEST_FERRET_URL";
 
 /// A server, and a database of the test's own on it.
-struct Live {
-    url: String,
-    client: Client,
-    database: String,
+pub struct Live {
+    pub url: String,
+    pub client: Client,
+    pub database: String,
 }
 
 impl Live {
-    async fn open(variable: &str, test: &str, role: &str) -> Option<Self> {
+    pub async fn open(variable: &str, test: &str, role: &str) -> Option<Self> {
         let Ok(url) = env::var(variable) else {
             skipped(&format!("worker::servers::{test}"), &format!("{variable} is not set"));
             return None;
@@ -36,18 +36,18 @@ impl Live {
         Some(live)
     }
 
-    async fn drop(&self) {
+    pub async fn drop(&self) {
         self.client.database(&self.database).drop().await.unwrap();
     }
 
-    async fn insert(&self, collection: &str, documents: &[Document]) {
+    pub async fn insert(&self, collection: &str, documents: &[Document]) {
         for some in documents.chunks(500) {
             self.client.database(&self.database).collection::<Document>(collection).insert_many(some).await.unwrap();
         }
     }
 
     /// The documents of a collection, in the order of their bytes.
-    async fn documents(&self, collection: &str) -> Vec<Vec<u8>> {
+    pub async fn documents(&self, collection: &str) -> Vec<Vec<u8>> {
         let mut found =
             self.client.database(&self.database).collection::<Document>(collection).find(doc! {}).await.unwrap();
         let mut documents = Vec::new();
@@ -59,7 +59,7 @@ impl Live {
     }
 }
 
-fn options(stage: &Stage) -> Options {
+pub fn options(stage: &Stage) -> Options {
     Options { adapters: Adapters::of_files().with(Arc::new(MongoAdapter)), ..stage.options("alice") }
 }
 
@@ -83,7 +83,7 @@ async fn moved(stage: &Stage, from: &str, to: &str, more: &str) -> Report {
     report
 }
 
-fn proved(report: &Report) {
+pub fn proved(report: &Report) {
     let Report { state, verified, .. } = report;
     assert_eq!(*state, ReportState::Completed, "{report:#?}");
     assert_eq!((verified.missing, verified.extra, verified.different), (0, 0, 0), "{report:#?}");
@@ -211,5 +211,88 @@ async fn a_spoiled_collection_is_mended_and_proved() {
         bson_frames::walk(&stage.files("from")["shop/orders.bson"]).map(<[u8]>::to_vec).collect();
     expected.sort_unstable();
     assert_eq!(live.documents("orders").await, expected);
+    live.drop().await;
+}
+
+/// Such lines were there twice after any repeat, and never equal: the server made up an `_id` at each writing.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_without_ids_are_there_once_however_often_they_are_written() {
+    let Some(live) = Live::open(MONGO, "lines_without_ids", "only").await else { return };
+    let stage = Stage::new();
+    let lines: String = (0..3_000).map(|n| format!("{{\"n\":{}}}\n", n / 2)).collect();
+    fs::create_dir_all(stage.path("lines/shop")).unwrap();
+    fs::write(stage.path("lines/shop/orders.jsonl"), lines).unwrap();
+    let from = format!("jsonl:{}", stage.path("lines").display());
+    let renames = format!("renames = [{{ from = 'shop.*', to = '{}.*' }}]", live.database);
+
+    for more in ["mode = 'direct'", "write = 'merge'", "mode = 'direct'\nwrite = 'merge'\nchunks = { documents = 70 }"]
+    {
+        let chunks = if more.contains("chunks") { "" } else { "chunks = { documents = 400 }\n" };
+        let worker = stage.employ(options(&stage));
+        let job = stage.submit(&format!("from = '{from}'\nto = '{}'\n{chunks}{more}\n{renames}", live.url)).await;
+        let report = stage.ended(&job).await;
+        worker.dismiss().await;
+        proved(&report);
+        assert_eq!((report.documents, live.documents("orders").await.len()), (3_000, 3_000), "{more}");
+    }
+
+    live.client.database(&live.database).collection::<Document>("orders").delete_one(doc! { "n": 7 }).await.unwrap();
+    let repair = format!("mode = 'verify'\nrepair = true\ndelete_extra = true\ninclude = ['shop.*']\n{renames}");
+    let report = moved(&stage, &from, &live.url, &repair).await;
+    assert_eq!((report.state, report.verified.missing, report.verified.repaired), (ReportState::Completed, 1, 1));
+    assert_eq!(live.documents("orders").await.len(), 3_000);
+    live.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_before_a_merge_is_shown_and_no_fault() {
+    let Some(live) = Live::open(MONGO, "what_was_there_before_a_merge", "only").await else { return };
+    let stage = Stage::new();
+    stage.write_dump(500);
+    let before: Vec<Document> = (0..7).map(|n| doc! { "_id": format!("own {n}") }).collect();
+    live.insert("orders", &before).await;
+
+    let more = format!("write = 'merge'\nrenames = [{{ from = 'shop.*', to = '{}.*' }}]", live.database);
+    let report = moved(&stage, &format!("dump:{}", stage.path("from").display()), &live.url, &more).await;
+
+    assert_eq!((report.state, report.verified.extra, report.verified.missing), (ReportState::Completed, 7, 0));
+    assert_eq!(live.documents("orders").await.len(), 507);
+    live.drop().await;
+}
+
+/// It was compared with all that the source has, and repair copied what the filter had left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_dump_that_was_filtered_is_compared_by_its_filter() {
+    let test = "a_kept_dump_that_was_filtered";
+    let Some(live) = Live::open(MONGO, test, "from").await else { return };
+    let stage = Stage::new();
+    live.insert("orders", &orders()).await;
+    let include = format!("include = ['{}.*']", live.database);
+    let filter =
+        format!("filters = [{{ collection = '{}.orders', query = '{{\"_id\":{{\"$lt\":100}}}}' }}]", live.database);
+    let kept = moved(&stage, &live.url, "", &format!("mode = 'dump-only'\n{include}\n{filter}")).await;
+    assert_eq!((kept.state, kept.documents), (ReportState::Completed, 100), "{kept:#?}");
+
+    let to = format!("dump:{}", stage.path("to").display());
+    let report = moved(&stage, &live.url, &to, "mode = 'restore-only'").await;
+
+    proved(&report);
+    assert_eq!(report.documents, 100);
+    live.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_makes_a_collection_leaves_nothing_else_behind() {
+    let Some(live) = Live::open(MONGO, "a_repair_that_makes_a_collection", "only").await else { return };
+    let stage = Stage::new();
+    stage.write_dump(20);
+    let more = format!("mode = 'verify'\nrepair = true\nrenames = [{{ from = 'shop.*', to = '{}.*' }}]", live.database);
+
+    let report = moved(&stage, &format!("dump:{}", stage.path("from").display()), &live.url, &more).await;
+
+    assert_eq!((report.state, report.verified.repaired), (ReportState::Completed, 30), "{report:#?}");
+    let mut left = live.client.database(&live.database).list_collection_names().await.unwrap();
+    left.sort();
+    assert_eq!(left, ["orders", "users"]);
     live.drop().await;
 }
