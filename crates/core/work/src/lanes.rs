@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub kind: Kind,
     /// Places in the session's limits that a lease of this lane counts against.
     pub limits: Box<[u32]>,
+    /// Attempts at items of this lane that failed; memory only.
+    pub failed: u64,
     queues: BTreeMap<Reverse<i16>, VecDeque<Entry>>,
     /// Entries that are items' true places.
     ready: u64,
@@ -73,7 +75,7 @@ impl Lanes {
             self.of_kinds.insert(kind.clone(), place);
         }
         self.by_key.insert((kind.clone(), limits.clone()), place);
-        self.list.push(Lane { kind: kind.clone(), limits, queues: BTreeMap::new(), ready: 0, stale: 0 });
+        self.list.push(Lane { kind: kind.clone(), limits, failed: 0, queues: BTreeMap::new(), ready: 0, stale: 0 });
         place
     }
 
@@ -84,6 +86,11 @@ impl Lanes {
 
     pub fn at(&self, lane: u32) -> &Lane {
         &self.list[lane as usize]
+    }
+
+    /// Counts an attempt at an item of a lane that failed.
+    pub fn note_failure(&mut self, lane: u32) {
+        self.list[lane as usize].failed += 1;
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Lane)> {

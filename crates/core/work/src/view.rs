@@ -186,9 +186,10 @@ impl WorkState {
         sum
     }
 
-    /// Attempts of a session that failed, as far as its workers are remembered.
-    pub fn failed_attempts(&self, session: &SessionName) -> u64 {
-        self.live_session(session).map_or(0, |session| session.workers.values().map(|record| record.failed).sum())
+    /// Attempts at a session's items of a kind that failed; in memory alone, so that they are counted anew after a restart.
+    pub fn failed_attempts(&self, session: &SessionName, kind: &Kind) -> u64 {
+        let Some(session) = self.live_session(session) else { return 0 };
+        session.lanes.iter().filter(|(_, lane)| lane.kind == *kind).map(|(_, lane)| lane.failed).sum()
     }
 
     /// Items of a session that are leased now. Takes time in proportion to them alone.

@@ -47,6 +47,26 @@ fn a_report_after_the_last_lease_ran_out_is_told_that_it_did() {
 }
 
 #[test]
+fn attempts_that_fail_are_counted_for_the_kind_of_their_item() {
+    let mut world = World::with(skipping(4));
+    let failed = |world: &World| ["dump", "restore"].map(|sort| world.work.failed_attempts(&shop(), &kind(sort)));
+
+    world.add(vec![of_kind("read", "dump")]);
+    let grant = world.acquire("alice").unwrap();
+    world.fail(&grant).unwrap();
+    world.acquire("alice").unwrap();
+    expire(&mut world);
+    assert_eq!(failed(&world), [2, 0], "one that failed, and one whose lease ran out");
+    let again = world.acquire("alice").unwrap();
+    world.complete(&again).unwrap();
+
+    world.add(vec![of_kind("write", "restore")]);
+    let grant = world.acquire("alice").unwrap();
+    world.perform(&failing_for_good(&grant)).unwrap();
+    assert_eq!(failed(&world), [2, 1]);
+}
+
+#[test]
 fn a_permanent_error_uses_up_all_attempts_at_once() {
     let mut world = World::with(skipping(4));
     world.add(vec![item("a")]);

@@ -16,7 +16,8 @@ pub(crate) struct Adapting {
 #[derive(Debug)]
 struct Pool {
     controller: Controller,
-    /// Bytes moved and attempts failed, as of the last look.
+    /// Bytes moved and attempts failed of its kind, as of the last look: a target that fails says nothing about how many
+    /// should read the source.
     seen: (u64, u64),
 }
 
@@ -37,7 +38,7 @@ impl State {
             if self.work.session_state(&session) != Some(SessionState::Running) {
                 continue;
             }
-            let seen = (self.moved(&job, &kind), self.work.failed_attempts(&session));
+            let seen = (self.moved(&job, &kind), self.work.failed_attempts(&session, &kind));
             let name = LimitName::from(&kind);
             let key = (job, kind);
             let pool = known.remove(&key);

@@ -197,6 +197,9 @@ impl Applying<'_> {
         let record = self.see_worker(&lease.worker);
         record.held = record.held.saturating_sub(1);
         record.failed += u64::from(failed);
+        if failed {
+            self.session.lanes.note_failure(lane);
+        }
         lease
     }
 

@@ -154,6 +154,38 @@ async fn an_adaptive_pool_finds_its_size_until_somebody_sets_it() {
 }
 
 #[tokio::test]
+async fn what_fails_at_one_end_shrinks_the_pool_of_that_end_alone() {
+    let spec =
+        r#"{"from": "dump:a", "to": "kv://shop", "pools": {"plan": 20, "adaptive": true}, "retry": {"backoff_ms": 0}}"#;
+    let played = Played::begin(spec).await;
+    let sizes = async |after: u64| {
+        played.server.pass(Millis::secs(after)).await;
+        let look = |state: &State| state.job_status(&name(), WallTime(0)).unwrap();
+        let status = played.server.handle.read(look).await.unwrap();
+        ["dump", "restore"]
+            .map(|kind| status.pools.iter().find(|pool| pool.kind.as_str() == kind).unwrap().size.unwrap())
+    };
+    let survey = played.take().await.unwrap();
+    played.server.handle.submit(done(&survey, &result("survey", &["a", "b"]))).await.unwrap();
+    for _ in 0..2 {
+        let plan = played.take().await.unwrap();
+        played.server.handle.submit(done(&plan, &result("plan", &[]))).await.unwrap();
+    }
+    let (dump, other) = (played.take().await.unwrap(), played.take().await.unwrap());
+    played.server.handle.submit(done(&dump, &result("dump", &[]))).await.unwrap();
+    let restore = played.take().await.unwrap();
+    assert_eq!((other.body.unpack().kind.as_str(), restore.body.unpack().kind.as_str()), ("dump", "restore"));
+    assert_eq!(sizes(6).await, [4, 4]);
+
+    played.server.handle.submit(fails(&restore, false)).await.unwrap();
+    assert_eq!(sizes(6).await, [4, 2], "the target failed");
+
+    played.server.handle.submit(fails(&other, false)).await.unwrap();
+    assert_eq!(sizes(6).await, [2, 2], "the source failed");
+    played.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_pool_that_grows_gives_more_work_and_one_that_shrinks_kills_nothing() {
     let spec = r#"{"from": "dump:a", "to": "kv://shop", "pools": {"plan": 20, "dump": 2, "restore": 20}}"#;
     let played = Played::begin(spec).await;
