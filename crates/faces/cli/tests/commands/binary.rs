@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-const CAPSTAN: &str = env!("CARGO_BIN_EXE_capstan");
+/// The binary.
+pub const CAPSTAN: &str = env!("CARGO_BIN_EXE_capstan");
 
 /// A server on free ports; killed when it is dropped.
 pub struct Server {

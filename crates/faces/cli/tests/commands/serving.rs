@@ -1,7 +1,9 @@
 //! `capstan server`, and what shows how it is.
 
-use crate::binary::{Server, run_at};
-use std::process::Command;
+use crate::binary::{CAPSTAN, Server, run_at};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_server_stops_when_it_is_told_to_and_comes_back_with_everything() {
@@ -18,6 +20,30 @@ fn a_server_stops_when_it_is_told_to_and_comes_back_with_everything() {
     let status = server.run(&["status", "-o", "json"]).json();
     assert_eq!((&status["server"]["role"], &status["server"]["epoch"]), (&"leader".into(), &2.into()));
     assert_eq!((&status["sessions"][0]["session"], &status["sessions"][0]["pending"]), (&"shop".into(), &1.into()));
+}
+
+/// A signal was heard only when the start was over, up to 20 s later.
+#[test]
+fn a_server_whose_database_does_not_answer_is_stopped_while_it_starts() {
+    for scheme in ["postgres://capstan@", "cassandra://"] {
+        let folder = tempfile::tempdir().unwrap();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let journal = format!("{scheme}{}/capstan", silent.local_addr().unwrap());
+        let mut server = Command::new(CAPSTAN)
+            .args(["server", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--journal", &journal, "--data-dir"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let _asked = silent.accept().unwrap();
+
+        let began = Instant::now();
+        assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{scheme}");
+        // Its calls to the database would take longer.
+        assert!(began.elapsed() < Duration::from_secs(4), "{scheme}: {:?}", began.elapsed());
+    }
 }
 
 #[test]
@@ -41,6 +67,17 @@ fn a_second_server_on_the_same_data_is_refused() {
 
     assert_eq!((second.code, second.stdout.as_str()), (1, ""), "{second:?}");
     assert!(second.stderr.contains("error: "), "{second:?}");
+}
+
+#[test]
+fn a_server_of_several_says_where_it_is_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let nowhere = "postgres://capstan@127.0.0.1:9/capstan";
+    let words = ["server", "--data-dir", data, "--http", "0.0.0.0:0", "--grpc", "127.0.0.1:0", "--journal", nowhere];
+    let ended = run_at("", &[&words[..], &["--allow-remote-without-authentication"]].concat(), "");
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
+    assert!(ended.stderr.contains("give --advertise http://HOST:PORT"), "{ended:?}");
 }
 
 #[test]

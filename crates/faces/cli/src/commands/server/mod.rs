@@ -31,7 +31,10 @@ pub fn run(options: ServerOptions) -> Result<(), Failure> {
     let settings = Settings::from(options)?;
     log_to_stderr(&settings.log, settings.log_json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run_until_stopped(settings))
+    let ended = runtime.block_on(run_until_stopped(settings));
+    // A start that was given up may still wait for a database that does not answer: the process does not.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Whether a configuration file is sound.
@@ -64,7 +67,14 @@ async fn run_until_stopped(settings: Settings) -> Result<(), Failure> {
     let secrets = Secrets { folder: Some(crate::secrets::folder(&settings.data_dir)) };
     let alerts = settings.alerts.open(&secrets)?;
     if let Some(store) = settings.journal.store(&secrets)? {
-        return share(SharedStation::start(store, &addresses, alerts).await?, stop).await;
+        let started = tokio::select! {
+            started = SharedStation::start(store, &addresses, alerts) => started?,
+            () = stop.cancelled() => {
+                tracing::info!("stopped before it had a place among the servers of its journal");
+                return Ok(());
+            }
+        };
+        return share(started, stop).await;
     }
     let mut station = Station::start(&settings.data_dir, &addresses, EmbeddedOptions::default()).await?;
     station.tell_of_health(&alerts);
