@@ -24,6 +24,7 @@
 mod moment;
 mod name;
 mod position;
+mod secret;
 
 pub use moment::{Millis, Moment, Monotonic, WallTime};
 pub use name::{
@@ -31,3 +32,4 @@ pub use name::{
     printable,
 };
 pub use position::{Epoch, Position, Token};
+pub use secret::{secrets_in_options, stands_for_a_secret};

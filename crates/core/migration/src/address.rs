@@ -1,31 +1,18 @@
 //! What the core must know of addresses: whether they hold a secret, and what scheme they have.
 
-/// Options whose value is a secret.
-const SECRET_OPTIONS: [&str; 5] = ["password", "secret", "token", "access_key", "secret_access_key"];
-/// What stands for a secret that is looked up where it is used.
-const REFERENCE: &str = "secret:";
+use capstan_ids::{secrets_in_options, stands_for_a_secret};
 
 /// Whether the address holds a password itself, rather than `secret:NAME` in its place.
 pub fn hides_a_password(url: &str) -> bool {
-    let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    let in_option = query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
-        let name = name.to_ascii_lowercase().replace('-', "_");
-        SECRET_OPTIONS.contains(&name.as_str()) && !value.is_empty() && !value.starts_with(REFERENCE)
-    });
-    in_option || password_in(place) || (place.len() < url.len() && password_in(url))
+    let place = url.split_once('?').map_or(url, |(place, _)| place);
+    secrets_in_options(url).next().is_some() || password_in(place) || (place.len() < url.len() && password_in(url))
 }
 
 /// The password lies between the first colon of what stands before the last `@` and that `@`.
 fn password_in(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let Some((user, _)) = rest.rsplit_once('@') else { return false };
-    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && !is_reference(password))
-}
-
-/// `secret:NAME` and nothing behind it: a password that merely begins so is one.
-fn is_reference(password: &str) -> bool {
-    let name = password.strip_prefix(REFERENCE);
-    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
+    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && !stands_for_a_secret(password))
 }
 
 /// The scheme of an address: what stands before the first colon. Behind it something must follow, but for `null:`.
@@ -95,6 +82,9 @@ mod tests {
             ("opensearch+https://h/?Password=x", true),
             ("opensearch+https://h/?password=secret:x", false),
             ("kv://shop?token=t", true),
+            ("mongodb://h/?tlsCertificateKeyFilePassword=hunter2", true),
+            ("mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:hunter3", true),
+            ("mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:secret:aws", false),
         ] {
             assert_eq!(hides_a_password(url), found, "{url}");
         }

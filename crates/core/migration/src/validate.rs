@@ -131,7 +131,8 @@ impl Faults {
         }
         let is_mongodb = |url: &str| matches!(scheme(url), Some("mongodb" | "mongodb+srv"));
         // Whether other words name the same place is found out by whoever opens both.
-        if !spec.from.is_empty() && spec.from == spec.to && !(is_mongodb(&spec.to) && !spec.renames.is_empty()) {
+        let apart = is_mongodb(&spec.to) && !spec.renames.is_empty();
+        if !spec.from.is_empty() && spec.from == spec.to && !apart {
             self.add(
                 "to",
                 "is the address that is read from; a job moves from one place to another, or, within one server, to other names (`renames`)",
@@ -327,6 +328,11 @@ mod tests {
                 vec!["ignore_field_order"],
             ),
             ("from = 'dump:a'\nmode = 'simulate'\nignore_field_order = true", vec!["ignore_field_order"]),
+            ("from = 'mongodb://a'\nto = 'mongodb://a'", vec!["to"]),
+            (
+                "from = 'dump:a'\nto = 'mongodb://a'\nwrite = 'merge'\nrepair = true\ndelete_extra = true",
+                vec!["delete_extra"],
+            ),
         ] {
             let found = faults(&spec(text));
             assert_eq!(found.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), fields, "{text}");
@@ -342,6 +348,7 @@ mod tests {
             "from = 'dump:a'\nto = 'kv://shop'\nmode = 'verify'\nrepair = true\ndelete_extra = true",
             "from = 'mongodb://db1'\nto = 'dump:b'\nengine = 'mongo-tools'\nverify = 'counts'",
             "from = 'dump:a'\nto = 'kv://shop'",
+            "from = 'mongodb://a'\nto = 'mongodb://a'\nrenames = [{ from = 'a.*', to = 'b.*' }]",
             "from = 'mongodb://ann:secret:db1@db1'\nto = 'dump:b.archive.gz'\nmode = 'direct'\nverify = 'none'",
         ] {
             assert_eq!(faults(&spec(text)), []);

@@ -5,6 +5,7 @@
 
 use crate::failure::Failure;
 use anyhow::Context as _;
+use capstan_ids::{secrets_in_options, stands_for_a_secret};
 use capstan_migration::Spec;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
@@ -15,8 +16,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const REFERENCE: &str = "secret:";
-/// Options of addresses whose value is a secret.
-const OPTIONS: [&str; 5] = ["password", "secret", "token", "access_key", "secret_access_key"];
 
 /// Where the secrets of a data directory are.
 pub fn folder(data_dir: &Path) -> PathBuf {
@@ -62,7 +61,7 @@ pub fn refuse(spec: &Spec, server: &str) -> Result<(), Failure> {
 fn find(url: &str) -> Option<Range<usize>> {
     let place_len = url.find('?').unwrap_or(url.len());
     in_authority(&url[..place_len])
-        .or_else(|| in_option(url, place_len))
+        .or_else(|| secrets_in_options(url).next())
         // A question mark in a password that was not encoded: then the host is behind it.
         .or_else(|| in_authority(url).filter(|found| !has_path(url, found)))
 }
@@ -77,27 +76,7 @@ fn in_authority(url: &str) -> Option<Range<usize>> {
     let start = url.find("://")? + 3;
     let at = start + url[start..].rfind('@')?;
     let from = start + url[start..at].find(':')? + 1;
-    (from < at && !is_reference(&url[from..at])).then_some(from..at)
-}
-
-fn in_option(url: &str, place_len: usize) -> Option<Range<usize>> {
-    let mut from = place_len + 1;
-    for pair in url.get(from..)?.split('&') {
-        if let Some((name, value)) = pair.split_once('=') {
-            let plain = name.to_ascii_lowercase().replace('-', "_");
-            if OPTIONS.contains(&plain.as_str()) && !value.is_empty() && !value.starts_with(REFERENCE) {
-                let start = from + name.len() + 1;
-                return Some(start..start + value.len());
-            }
-        }
-        from += pair.len() + 1;
-    }
-    None
-}
-
-fn is_reference(password: &str) -> bool {
-    let name = password.strip_prefix(REFERENCE);
-    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)))
+    (from < at && !stands_for_a_secret(&url[from..at])).then_some(from..at)
 }
 
 /// A name that says whose secret it is, and is the same for the same address whatever the password.

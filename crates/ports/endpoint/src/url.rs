@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use capstan_ids::secrets_in_options;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::{EndpointError, Result};
 
 /// The address of an endpoint, as it was typed and split into its parts.
 ///
-/// Shown (`Display`, `Debug`, serialised) it hides the password. [`text`](Self::text) gives it whole, for the adapter that
+/// Shown (`Display`, `Debug`, serialised) it hides the password, and the values of options that are secrets. [`text`](Self::text) gives it whole, for the adapter that
 /// connects and for nobody else.
 ///
 /// ```
@@ -158,10 +159,15 @@ impl FromStr for EndpointUrl {
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.password() {
-            Some(hidden) => write!(f, "{}***{}", &self.text[..hidden.start], &self.text[hidden.end..]),
-            None => f.write_str(&self.text),
+        let mut shown = 0;
+        for hidden in self.password().into_iter().chain(secrets_in_options(&self.text)) {
+            // A question mark in a password that was not encoded: what is behind it is hidden with it already.
+            if hidden.start >= shown {
+                write!(f, "{}***", &self.text[shown..hidden.start])?;
+                shown = hidden.end;
+            }
         }
+        f.write_str(&self.text[shown..])
     }
 }
 
@@ -236,6 +242,14 @@ mod tests {
             ("mongodb://ann:p/s@h/db", "mongodb://ann:***@h/db"),
             ("mongodb://h:27017/db", "mongodb://h:27017/db"),
             ("dump:a@b:c", "dump:a@b:c"),
+            (
+                "mongodb://ann:x@h/?proxyPassword=p&tls=true&tlsCertificateKeyFilePassword=q",
+                "mongodb://ann:***@h/?proxyPassword=***&tls=true&tlsCertificateKeyFilePassword=***",
+            ),
+            (
+                "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:t,A:b",
+                "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:***,A:b",
+            ),
         ] {
             assert_eq!(
                 (url(text).to_string(), format!("{:?}", url(text))),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use capstan_endpoint::conformance::fixtures::{document, int32};
 use capstan_endpoint::element::id_of;
-use capstan_endpoint::{Adapters, Cursor, EndpointUrl, Source, SplitTarget, Unit};
+use capstan_endpoint::{Adapters, EndpointUrl, Source, SplitTarget, Unit};
 
 const DOCUMENTS: i32 = 3_000;
 
@@ -14,13 +14,11 @@ async fn read(source: &dyn Source, unit: &Unit, documents: u64, resume: bool) ->
     let target = SplitTarget { documents, bytes: 1 << 30, chunks_max: 100 };
     let mut all = Vec::new();
     for chunk in source.split(unit, &target).await.unwrap() {
-        let mut from: Option<Cursor> = None;
         let mut reader = source.read(unit, &chunk.range, None).await.unwrap();
         while let Some(batch) = reader.next().await.unwrap() {
             all.extend(batch.iter().map(<[u8]>::to_vec));
-            from = Some(batch.cursor);
             if resume {
-                reader = source.read(unit, &chunk.range, from.as_ref()).await.unwrap();
+                reader = source.read(unit, &chunk.range, Some(&batch.cursor)).await.unwrap();
             }
         }
     }
