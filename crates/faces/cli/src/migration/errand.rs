@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use capstan_client::{Client, Error, Job};
 use capstan_migration::Spec;
 use clap::Args;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Where a job is done that somebody waits for, what it is called, and where its report goes.
@@ -55,6 +56,26 @@ pub fn run(mut spec: Spec, flags: &ErrandFlags, context: &Context) -> Result<(),
     })
 }
 
+/// How a job begins that somebody waits for.
+#[derive(Debug, PartialEq, Eq)]
+enum Beginning {
+    New,
+    Found,
+    /// It was there, and paused.
+    Resumed,
+}
+
+impl Beginning {
+    /// A job that was made by this very command and has failed already keeps its attempts: it is not resumed.
+    fn of(was_there: bool, state: &str) -> Self {
+        match (was_there, state) {
+            (false, _) => Self::New,
+            (true, "paused" | "pausing") => Self::Resumed,
+            (true, _) => Self::Found,
+        }
+    }
+}
+
 /// Submits the job, or finds it, follows it, and reports.
 async fn follow(
     client: &Client,
@@ -64,6 +85,8 @@ async fn follow(
     context: &Context,
 ) -> Result<(), Failure> {
     let name = flags.job.as_deref().unwrap_or_default();
+    // What is there before is found; whatever else comes of the submission is new, however soon it fails.
+    let known: HashSet<String> = client.all_jobs().await?.into_iter().map(|job| job.name).collect();
     let job = match client.submit_job(name, &spec::json(what)?).await {
         Ok(job) => job,
         // A finished job that was asked for by its name: what it did is what is left to say.
@@ -76,11 +99,13 @@ async fn follow(
     };
     let mut progress = Progress::new(context.out.is_json());
     let seen = job.look().await?;
-    if matches!(seen.state.as_str(), "paused" | "pausing") {
-        progress.say(&format!("job {} goes on where it was paused", job.name()));
-        job.resume().await?;
-    } else if seen.units > 0 {
-        progress.say(&format!("job {} goes on", job.name()));
+    match Beginning::of(known.contains(job.name()), &seen.state) {
+        Beginning::Resumed => {
+            progress.say(&format!("job {} goes on where it was paused", job.name()));
+            job.resume().await?;
+        }
+        Beginning::Found => progress.say(&format!("job {} goes on", job.name())),
+        Beginning::New => {}
     }
     let watched = watch(&job, &mut progress).await;
     progress.finish();
@@ -118,4 +143,18 @@ pub async fn report(job: &Job, context: &Context) -> Result<(), Failure> {
     };
     // How it ended is told even where nobody reads along any more.
     if report.is_good() { printed } else { Err(Failure::Said(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job that failed before it was looked at was resumed, and so had twice its attempts.
+    #[test]
+    fn only_a_job_that_was_there_is_resumed() {
+        assert_eq!(Beginning::of(false, "paused"), Beginning::New);
+        assert_eq!(Beginning::of(true, "paused"), Beginning::Resumed);
+        assert_eq!(Beginning::of(true, "pausing"), Beginning::Resumed);
+        assert_eq!(Beginning::of(true, "running"), Beginning::Found);
+    }
 }
