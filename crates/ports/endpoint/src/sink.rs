@@ -1,6 +1,7 @@
 //! The port for writing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -183,6 +184,10 @@ pub struct WritePlan {
     pub mode: WriteMode,
     #[serde(default)]
     pub indexes: IndexTime,
+    /// By when what `prepare` drops has to be gone for certain: nothing may be dropped any more once somebody else could
+    /// prepare the same unit. Nothing else is bound by it. Without one there is nobody else.
+    #[serde(skip)]
+    pub deadline: Option<Instant>,
 }
 
 /// What happens to what the target holds already.

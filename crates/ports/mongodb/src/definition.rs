@@ -24,7 +24,9 @@ pub(crate) async fn create(server: &Server, unit: &Unit) -> Result<Vec<SetAside>
         };
         let said = fault::said(&error);
         match fault::of(&error) {
-            Fault::Never | Fault::Refused if !options.is_empty() && said.code != Some(INVALID_NAMESPACE) => {
+            Fault::Never | Fault::Refused | Fault::Document
+                if !options.is_empty() && said.code != Some(INVALID_NAMESPACE) =>
+            {
                 let name = blamed(&options, &said.message);
                 refused.push(aside(unit, &name, format!("refused: {said}")));
                 match (unit.kind, name.as_str()) {

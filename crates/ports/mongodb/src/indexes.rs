@@ -41,7 +41,7 @@ async fn order_all(server: &Server, unit: &Unit, indexes: &[Document]) -> Result
     match server.run(&unit.namespace.database, command).await {
         Ok(_) => Ok(None),
         Err(error) => match fault::of(&error) {
-            Fault::Never | Fault::Refused => Ok(Some(fault::said(&error).to_string())),
+            Fault::Never | Fault::Refused | Fault::Document => Ok(Some(fault::said(&error).to_string())),
             Fault::Cut if server.answers().await => Ok(Some("the server closes the connection on it".into())),
             _ => Err(server.failed("building indexes", &error)),
         },

@@ -34,6 +34,9 @@
 //! # }
 //! ```
 
+mod answers;
+mod bypass;
+mod command;
 mod compose;
 mod definition;
 mod fault;
@@ -44,10 +47,12 @@ mod marks;
 mod mender;
 mod order;
 mod placing;
+mod portion;
 mod prepare;
 pub mod queries;
 mod range;
 mod reader;
+mod resumption;
 mod sampled;
 mod server;
 mod sink;
@@ -55,8 +60,9 @@ mod source;
 mod split;
 mod there;
 mod throttle;
-mod write;
+mod uncut;
 mod whereabouts;
+mod write;
 mod writer;
 
 use std::sync::Arc;

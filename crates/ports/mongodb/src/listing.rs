@@ -21,6 +21,11 @@ pub(crate) fn stored_in(unit: &Unit) -> String {
     }
 }
 
+/// Whether a collection is the one that a time-series collection keeps its documents in.
+pub(crate) fn is_buckets(collection: &str) -> bool {
+    collection.starts_with(BUCKETS)
+}
+
 /// Everything there is, in the order of its names.
 pub(crate) async fn list(server: &Server) -> Result<Listing> {
     let mut listing = Listing::default();
@@ -38,7 +43,11 @@ pub(crate) async fn list(server: &Server) -> Result<Listing> {
                         .set_aside
                         .push(SetAside { what: format!("{database}.{}", found.name), reason: reason.into() });
                 }
-                None => listing.units.push(unit(server, &database, found).await?),
+                None => {
+                    let (unit, lost) = unit(server, &database, found).await?;
+                    listing.units.push(unit);
+                    listing.set_aside.extend(lost);
+                }
             }
         }
     }
@@ -112,7 +121,7 @@ impl Found {
     /// Why it is no unit; an empty reason where it is a part of one.
     fn left_out(&self) -> Option<&'static str> {
         match self.name.as_str() {
-            name if name.starts_with(BUCKETS) || name == "system.views" => Some(""),
+            name if is_buckets(name) || name == "system.views" => Some(""),
             name if name.starts_with("system.") => Some("a collection of the server itself is not moved"),
             name if marks::is_one(name) => Some("the bookkeeping of a job that writes here"),
             _ => None,
@@ -120,15 +129,36 @@ impl Found {
     }
 }
 
-async fn unit(server: &Server, database: &str, found: Found) -> Result<Unit> {
+/// A collection as a unit, and what of its definition cannot be told.
+async fn unit(server: &Server, database: &str, found: Found) -> Result<(Unit, Vec<SetAside>)> {
     let namespace = Namespace::new(database, found.name.as_str());
     let mut unit = Unit { kind: found.kind, uuid: found.uuid, ..Unit::collection(namespace) };
-    unit.options = found.options.and_then(|options| ExtJson::from_raw(&options).ok());
+    let mut lost = Vec::new();
+    if let Some(options) = found.options {
+        unit.options = told(&options, format!("the options of {}", unit.namespace), &mut lost);
+    }
     if unit.kind != UnitKind::View {
-        let indexes = indexes(server, &unit.namespace).await?;
-        unit.indexes = indexes.iter().filter_map(|index| ExtJson::from_raw(index).ok()).collect();
+        for index in indexes(server, &unit.namespace).await? {
+            let name = index.get_str("name").unwrap_or("without a name");
+            unit.indexes.extend(told(&index, format!("index {name} of {}", unit.namespace), &mut lost));
+        }
         let size = server.size(database, &stored_in(&unit)).await?;
         unit.estimate = Estimate { documents: size.documents, bytes: size.bytes };
     }
-    Ok(unit)
+    Ok((unit, lost))
+}
+
+/// A definition as text, or a word of why it is not moved.
+fn told(definition: &RawDocument, what: String, lost: &mut Vec<SetAside>) -> Option<ExtJson> {
+    let failed = match ExtJson::from_raw(definition) {
+        // What is not read back as the same would define something else.
+        Ok(text) if ExtJson::parse(text.as_str()).is_ok_and(|again| again == text) => return Some(text),
+        Ok(_) => "it is another one when it is read back from extended JSON".to_owned(),
+        Err(error) => match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    };
+    lost.push(SetAside { what, reason: format!("it is not moved: {failed}") });
+    None
 }

@@ -4,10 +4,13 @@
 //! `abandon` drops that and nothing else. It lies in a collection of its own for each job, `capstan.unfinished.JOB`, so
 //! that jobs never disturb each other.
 
+use std::time::{Duration, Instant};
+
 use bson::doc;
 use capstan_endpoint::{Namespace, Result, Unit, WriteMode};
 
 use crate::fault;
+use crate::id::fnv;
 use crate::listing;
 use crate::range::raw;
 use crate::server::Server;
@@ -85,19 +88,41 @@ impl Marks {
     }
 }
 
+/// How long a drop may wait at the server for its turn.
+const DROP_MAX: Duration = Duration::from_secs(15);
+/// Between the end of a drop at the server and the deadline of whoever sent it.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// Drops a collection or view; one that is not there is no failure.
 pub(crate) async fn drop_collection(server: &Server, database: &str, name: &str) -> Result<()> {
+    drop_before(server, database, name, None).await
+}
+
+/// Drops a collection or view so that the server is done with it, or has given up, before the deadline.
+pub(crate) async fn drop_before(server: &Server, database: &str, name: &str, deadline: Option<Instant>) -> Result<()> {
     // Looked for first: not every server says by a number that there is nothing to drop.
     if listing::collections(server, database, Some(name)).await?.is_empty() {
         return Ok(());
     }
-    match server.run(database, doc! { "drop": name }).await {
-        Err(error) if fault::code(&error) == Some(fault::NAMESPACE_NOT_FOUND) => Ok(()),
-        answer => answer.map(drop).map_err(|error| server.failed("dropping a collection", &error)),
+    const ACTION: &str = "dropping a collection";
+    let left = deadline.map_or(DROP_MAX + MARGIN, |deadline| deadline.saturating_duration_since(Instant::now()));
+    let within = left.saturating_sub(MARGIN).min(DROP_MAX);
+    if within < MARGIN {
+        let message = format!("{} ms are left for it, too few to be sure that it ends in time", left.as_millis());
+        let said = fault::Said { code: None, message };
+        return Err(fault::raise(fault::Fault::Passing, server.place(), ACTION, said));
     }
-}
-
-/// FNV-1a of 64 bits: the same on every machine and in every version.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    let gives_up = tokio::time::Instant::now() + within;
+    let limit = i64::try_from(within.as_millis()).expect("seconds");
+    match server.run(database, doc! { "drop": name, "maxTimeMS": limit }).await {
+        Ok(_) => Ok(()),
+        Err(error) if fault::code(&error) == Some(fault::NAMESPACE_NOT_FOUND) => Ok(()),
+        Err(error) => {
+            if fault::of(&error) == fault::Fault::Cut {
+                // It may still wait for its turn there: nobody begins anew while it could yet come.
+                tokio::time::sleep_until(gives_up).await;
+            }
+            Err(server.failed(ACTION, &error))
+        }
+    }
 }

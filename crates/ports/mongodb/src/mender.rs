@@ -35,7 +35,13 @@ impl Mend for MongoMender {
                 }
             }
             let outcome = self.0.write(Verb::Remove, &found).await?;
-            let turned_away: Vec<_> = outcome.refused.into_iter().chain(outcome.duplicates).collect();
+            let mut turned_away: Vec<_> = outcome.refused.into_iter().chain(outcome.duplicates).collect();
+            if !outcome.unsure.is_empty() {
+                let unsure: Vec<&[u8]> = outcome.unsure.iter().map(|place| found[*place]).collect();
+                let there = There::of(&self.0, &unsure).await?;
+                let stay = outcome.unsure.into_iter().filter(|place| there.state_of(found[*place]) != State::Missing);
+                turned_away.extend(stay.map(|place| (place, "the server says nothing, and has not removed it".into())));
+            }
             mended.documents += (found.len() - turned_away.len()) as u64;
             mended.refused.extend(turned_away.into_iter().map(|(place, reason)| letter(found[place], reason)));
         }

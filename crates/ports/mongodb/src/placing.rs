@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use capstan_endpoint::{RefusedDocument, Result};
+use capstan_endpoint::{EndpointError, RefusedDocument, Result, element};
 
+use crate::fault::{Fault, Said};
 use crate::there::{State, There};
 use crate::write::{Target, Verb};
 
@@ -38,41 +39,108 @@ impl Placing {
     }
 
     async fn group(&self, documents: &[&[u8]], refused: &mut Vec<RefusedDocument>) -> Result<()> {
-        let (mut new, mut changed) = (documents.to_vec(), Vec::new());
+        let (mut new, mut changed, mut unknown) = (documents.to_vec(), Vec::new(), Vec::new());
         if self.looking.load(Ordering::Relaxed) {
             let there = There::of(&self.target, documents).await?;
             self.looking.store(!there.is_empty(), Ordering::Relaxed);
             new.retain(|document| match there.state_of(document) {
                 State::Missing => true,
                 State::Same => false,
-                // What cannot be asked about is written whatever is there.
-                State::Different | State::Unknown => {
+                State::Different => {
                     changed.push(*document);
+                    false
+                }
+                // What cannot be asked about is written whatever is there.
+                State::Unknown => {
+                    unknown.push(*document);
                     false
                 }
             });
         }
-        let outcome = self.target.write(Verb::Insert, &new).await?;
-        refused.extend(outcome.refused.into_iter().map(|(place, reason)| letter(new[place], reason)));
-        if documents.len() >= TELLING_GROUP && outcome.duplicates.len() * 2 >= documents.len() {
+        let duplicates = self.insert(new, &mut changed, &mut unknown, refused).await?;
+        if documents.len() >= TELLING_GROUP && duplicates * 2 >= documents.len() {
             self.looking.store(true, Ordering::Relaxed);
         }
-        if !outcome.duplicates.is_empty() {
-            let duplicates: Vec<&[u8]> = outcome.duplicates.iter().map(|(place, _)| new[*place]).collect();
-            let there = There::of(&self.target, &duplicates).await?;
+        // What has gone since it was seen is new again.
+        let gone = self.replace(Verb::Replace, changed, refused).await?;
+        self.insert(gone, &mut Vec::new(), &mut unknown, refused).await?;
+        let gone = self.replace(Verb::Put, unknown, refused).await?;
+        if gone.is_empty() { Ok(()) } else { Err(self.uncounted()) }
+    }
+
+    /// Inserts documents, and sorts those that were there already. Says how many those were.
+    async fn insert<'a>(
+        &self,
+        mut new: Vec<&'a [u8]>,
+        changed: &mut Vec<&'a [u8]>,
+        unknown: &mut Vec<&'a [u8]>,
+        refused: &mut Vec<RefusedDocument>,
+    ) -> Result<usize> {
+        let (mut all, mut first) = (0, true);
+        while !new.is_empty() {
+            let outcome = self.target.write(Verb::Insert, &new).await?;
+            refused.extend(outcome.refused.into_iter().map(|(place, reason)| letter(new[place], reason)));
+            all += outcome.duplicates.len();
+            let asked = outcome.duplicates.iter().map(|(place, _)| place).chain(&outcome.unsure);
+            let asked: Vec<&'a [u8]> = asked.map(|place| new[*place]).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let there = There::of(&self.target, &asked).await?;
+            let mut lies = |document: &'a [u8]| match there.state_of(document) {
+                State::Same => true,
+                State::Different => {
+                    changed.push(document);
+                    true
+                }
+                State::Unknown => {
+                    unknown.push(document);
+                    true
+                }
+                State::Missing => false,
+            };
             for (place, reason) in outcome.duplicates {
-                match there.state_of(new[place]) {
-                    State::Same => {}
-                    State::Different | State::Unknown => changed.push(new[place]),
-                    // Not its `_id`, then, but the key of another unique index, or an `_id` equal in value only.
-                    State::Missing => refused.push(letter(new[place], reason)),
+                // Not its `_id`, then, but the key of another unique index, or an `_id` equal in value only.
+                if !lies(new[place]) {
+                    refused.push(letter(new[place], reason));
                 }
             }
+            let uncounted: Vec<&'a [u8]> = outcome.unsure.into_iter().map(|place| new[place]).collect();
+            new = uncounted.into_iter().filter(|document| !lies(document)).collect();
+            // Without an `_id` nobody could say whether it was written.
+            if !new.is_empty() && (!first || new.iter().any(|document| element::id_of(document).is_none())) {
+                return Err(self.uncounted());
+            }
+            first = false;
         }
-        let outcome = self.target.write(Verb::Replace, &changed).await?;
+        Ok(all)
+    }
+
+    /// Replaces documents. Gives back those that are not there.
+    async fn replace<'a>(
+        &self,
+        verb: Verb,
+        documents: Vec<&'a [u8]>,
+        refused: &mut Vec<RefusedDocument>,
+    ) -> Result<Vec<&'a [u8]>> {
+        let outcome = self.target.write(verb, &documents).await?;
         let turned_away = outcome.refused.into_iter().chain(outcome.duplicates);
-        refused.extend(turned_away.map(|(place, reason)| letter(changed[place], reason)));
-        Ok(())
+        refused.extend(turned_away.map(|(place, reason)| letter(documents[place], reason)));
+        if outcome.unsure.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unsure: Vec<&[u8]> = outcome.unsure.into_iter().map(|place| documents[place]).collect();
+        let there = There::of(&self.target, &unsure).await?;
+        if unsure.iter().any(|document| there.state_of(document) == State::Different) {
+            return Err(self.uncounted());
+        }
+        Ok(unsure.iter().filter(|document| there.state_of(document) == State::Missing).copied().collect())
+    }
+
+    /// A server that answers well and does not write.
+    fn uncounted(&self) -> EndpointError {
+        let message = "the server counts fewer documents than it was sent, names none as failed, and lacks some".into();
+        self.target.failed(Fault::Passing, Said { code: None, message })
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn prepare(server: &Server, marks: &Marks, unit: &Unit, plan: &
         }
         (WriteMode::Overwrite, _) if found.is_some() => {
             marks.put(unit, plan.mode, false).await?;
-            marks::drop_collection(server, database, collection).await?;
+            marks::drop_before(server, database, collection, plan.deadline).await?;
             found = None;
         }
         _ => marks.put(unit, plan.mode, false).await?,

@@ -47,6 +47,8 @@ pub fn queries(unit: &Unit, range: &Range, place: &str) -> Result<Vec<PieceQuery
                 let reason = "it was cut for readers that use index bounds; begin the job anew to read by queries";
                 return Err(EndpointError::unsupported("this range", place, reason));
             }
+            // The programs read a whole collection as it is stored.
+            Piece::Stored => Piece::Others { except: Vec::new() },
             piece => piece,
         };
         let filter = match (piece.filter(None), &given) {
@@ -66,7 +68,7 @@ pub fn by_comparison(chunks: Vec<PlannedChunk>, place: &str) -> Result<Vec<Plann
         for piece in recall(&chunk.range, place)? {
             match piece {
                 Piece::Ids(bounds) => boundaries.extend(bounds.from),
-                Piece::Of { .. } | Piece::Others { .. } => return Ok(chunks),
+                Piece::Of { .. } | Piece::Others { .. } | Piece::Stored => return Ok(chunks),
             }
         }
     }

@@ -9,11 +9,15 @@
 //!   `$gte b` exclude each other and leave nothing out. All other values ([`Piece::Others`]) are what the kinds, by
 //!   the very same predicates, are not, so nothing falls between them. The reader checks the kind of what it gets besides.
 //!   NaN and the infinities, which servers order in several ways, are among the others.
+//! - [`Piece::Stored`] is a capped collection, whose order is a part of what it holds: all of it, as it lies there.
+//!
+//! Reading goes on behind the last document that was given, and only where it is found again: by its `_id` where the order
+//! is that of the `_id`s, else at the place that it had ([`Place`]).
 
 use bson::spec::ElementType;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use capstan_endpoint::element::Element;
-use capstan_endpoint::{BATCH_DOCUMENTS, EndpointError, Range};
+use capstan_endpoint::{EndpointError, Range};
 use serde::{Deserialize, Serialize};
 
 use crate::compose::Composer;
@@ -45,6 +49,8 @@ pub(crate) enum Piece {
         #[serde(default)]
         except: Vec<Kind>,
     },
+    /// Everything, in the order in which it is stored.
+    Stored,
 }
 
 /// Kinds of which every server that we know compares values soundly.
@@ -111,6 +117,9 @@ pub(crate) struct Place {
     /// Documents that were given after that.
     #[serde(default)]
     pub skip: u64,
+    /// The [mark](Id::mark) of the last of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
 }
 
 impl Piece {
@@ -119,7 +128,7 @@ impl Piece {
         let is_decimal = id.is_some_and(|id| ElementType::from(id.kind) == Some(ElementType::Decimal128));
         let kind = id.and_then(Kind::of);
         match self {
-            Self::Ids(_) => true,
+            Self::Ids(_) | Self::Stored => true,
             Self::Of { kind: wanted, .. } => kind == Some(*wanted) || is_decimal && *wanted == Kind::Number,
             Self::Others { except } => kind.is_none_or(|kind| !except.contains(&kind)),
         }
@@ -127,13 +136,13 @@ impl Piece {
 
     /// Whether it is read in the order of its `_id`s, so that reading can begin at one.
     pub fn is_ordered(&self) -> bool {
-        !matches!(self, Self::Others { .. })
+        matches!(self, Self::Ids(_) | Self::Of { .. })
     }
 
     /// The query on `_id` alone.
     pub fn filter(&self, after: Option<&Id>) -> Document {
         match self {
-            Self::Ids(_) => Document::new(),
+            Self::Ids(_) | Self::Stored => Document::new(),
             Self::Of { kind, bounds } => {
                 let from = after.or(bounds.from.as_ref()).and_then(Id::to_bson);
                 let to = bounds.to.as_ref().and_then(Id::to_bson);
@@ -149,8 +158,8 @@ impl Piece {
 
     /// The command that reads it from a place on.
     ///
-    /// The document at `place.after`, if it is still there, comes first; what `place.skip` counts comes after that, and
-    /// neither is left out here where the order allows to find them again by `_id`.
+    /// Where the order is that of the `_id`s, the document at `place.after`, if it is still there, comes first, and what
+    /// `place.skip` counts after it. In any other order the last document that was given comes first.
     pub fn find(&self, query: &Query<'_>, place: &Place) -> RawDocumentBuf {
         let filter = match (self.filter(place.after.as_ref()), query.filter) {
             (own, None) => own,
@@ -172,14 +181,12 @@ impl Piece {
                 command = command.document("sort", id.as_bytes());
             }
             Self::Of { .. } => command = command.document("sort", id.as_bytes()),
-            Self::Others { .. } => {
-                if place.skip > 0 {
-                    command = command.element(0x12, "skip", &place.skip.to_le_bytes());
-                }
+            Self::Others { .. } => command = behind(command, place),
+            Self::Stored => {
+                command = behind(command, place).document("sort", raw(&doc! { "$natural": 1 }).as_bytes());
             }
         }
-        let batch = i32::try_from(BATCH_DOCUMENTS).expect("a thousand");
-        command = command.int32("batchSize", batch);
+        command = command.int32("batchSize", i32::try_from(query.documents).expect("a thousand at most"));
         if let Some(concern) = query.read_concern {
             command = command.document("readConcern", raw(concern).as_bytes());
         }
@@ -187,9 +194,19 @@ impl Piece {
     }
 }
 
+/// Leaves out what was given, but for the last of it.
+fn behind(command: Composer, place: &Place) -> Composer {
+    match place.skip.saturating_sub(1) {
+        0 => command,
+        skip => command.element(0x12, "skip", &skip.to_le_bytes()),
+    }
+}
+
 /// What is the same for all pieces of a unit.
 pub(crate) struct Query<'a> {
     pub collection: &'a str,
+    /// How many are asked for at once.
+    pub documents: u32,
     pub filter: Option<&'a Document>,
     pub read_concern: Option<&'a Document>,
 }

@@ -1,23 +1,21 @@
 //! A connection to a deployment: what it is asked with, and what it says of itself.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf, doc};
 use capstan_endpoint::{EndpointError, EndpointUrl, Result};
-use futures::StreamExt;
 use mongodb::options::{Acknowledgment, ClientOptions, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Database};
 
+use crate::bypass::Bypass;
 use crate::fault;
-use crate::split::Size;
 
 /// How long a deployment may take to have a server for us, unless the address says otherwise.
 const SELECTION: Duration = Duration::from_secs(15);
 /// Connections at most, unless the address says otherwise: several readers and writers for each slot of a worker.
 const CONNECTIONS: u32 = 64;
-/// Documents of one answer, where documents are small.
-const ANSWER_DOCUMENTS: u32 = 10_000;
 
 /// An open connection. Cheap to clone: all clones share their connections.
 #[derive(Clone)]
@@ -33,6 +31,8 @@ pub(crate) struct Server {
     pub keeps_definitions: bool,
     /// Gives back every value it takes as it was given.
     pub keeps_values: bool,
+    /// What its writes are spared. Shared by all clones.
+    pub bypass: Arc<Bypass>,
     read_concern: Option<Document>,
     acknowledgment: WriteConcern,
     write_concern: RawDocumentBuf,
@@ -88,6 +88,7 @@ impl Server {
             // A database for credentials is not one to be read.
             only: only.filter(|name| name != "admin"),
             limits: Limits::of(&hello, ferret),
+            bypass: Arc::new(Bypass::of(&hello)),
             keeps_definitions: !ferret && (build.contains_key("storageEngines") || replicated),
             keeps_values: !ferret,
             read_concern: read_concern
@@ -199,83 +200,6 @@ fn acknowledgment(given: Option<WriteConcern>, replicated: bool) -> WriteConcern
     concern.w.get_or_insert(if replicated { Acknowledgment::Majority } else { Acknowledgment::Nodes(1) });
     concern.journal.get_or_insert(true);
     concern
-}
-
-/// Answers that come as a cursor.
-impl Server {
-    /// Runs a command that answers with a cursor and shows each document of it.
-    pub async fn each(
-        &self,
-        database: &str,
-        command: RawDocumentBuf,
-        action: &str,
-        see: impl FnMut(&[u8]),
-    ) -> Result<()> {
-        self.show(database, command, see).await.map_err(|error| self.failed(action, &error))
-    }
-
-    /// The same, with the driver's own error.
-    async fn show(
-        &self,
-        database: &str,
-        command: RawDocumentBuf,
-        mut see: impl FnMut(&[u8]),
-    ) -> mongodb::error::Result<()> {
-        let database = self.database(database);
-        let mut asking = database.run_raw_cursor_command(command).batch_size(ANSWER_DOCUMENTS);
-        if let Some(selection) = self.selection() {
-            asking = asking.selection_criteria(selection);
-        }
-        let mut cursor = asking.batch().await?;
-        while let Some(answer) = cursor.next().await {
-            for document in answer?.doc_slices()? {
-                if let Some(document) = document.ok().and_then(|value| value.as_document()) {
-                    see(document.as_bytes());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The documents of an answer that is known to be small.
-    pub async fn gather(&self, database: &str, command: RawDocumentBuf, action: &str) -> Result<Vec<RawDocumentBuf>> {
-        self.try_gather(database, command).await.map_err(|error| self.failed(action, &error))
-    }
-
-    /// The same, with the driver's own error.
-    pub async fn try_gather(
-        &self,
-        database: &str,
-        command: RawDocumentBuf,
-    ) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
-        let mut documents = Vec::new();
-        let keep = |document: &[u8]| documents.extend(RawDocumentBuf::from_bytes(document.to_vec()));
-        self.show(database, command, keep).await?;
-        Ok(documents)
-    }
-
-    /// How much a collection holds, as far as the server knows without looking.
-    pub async fn size(&self, database: &str, collection: &str) -> Result<Size> {
-        let number = |answer: &Document, name| {
-            let value = answer.get(name)?;
-            let number = value.as_i64().or_else(|| value.as_i32().map(i64::from)).or(value.as_f64().map(|n| n as i64));
-            number.and_then(|number| u64::try_from(number).ok())
-        };
-        let answer = match self.run(database, doc! { "collStats": collection }).await {
-            Ok(answer) if answer.contains_key("count") => Ok(answer),
-            _ => self.run(database, doc! { "count": collection }).await,
-        };
-        match answer {
-            Ok(answer) => Ok(Size {
-                documents: number(&answer, "count").or_else(|| number(&answer, "n")),
-                bytes: number(&answer, "size"),
-            }),
-            Err(error) if fault::code(&error).is_some() && fault::of(&error) != fault::Fault::Passing => {
-                Ok(Size::default())
-            }
-            Err(error) => Err(self.failed("counting", &error)),
-        }
-    }
 }
 
 #[cfg(test)]

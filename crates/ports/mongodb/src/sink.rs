@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use capstan_endpoint::{
-    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, ExtJson, IndexTime, Mend, Occupancy, PartKey, Result, Scan,
-    SetAside, Sink, SinkAbilities, Source, Unit, UnitKind, Whereabouts, WritePlan,
+    Checkpoint, ChunkFacts, ChunkWriter, EndpointError, IndexTime, Mend, Occupancy, PartKey, Result, Scan, SetAside,
+    Sink, SinkAbilities, Source, Unit, UnitKind, Whereabouts, WritePlan,
 };
 
 use crate::indexes;
@@ -16,6 +16,7 @@ use crate::mender::MongoMender;
 use crate::prepare;
 use crate::server::Server;
 use crate::source::MongoSource;
+use crate::uncut::is_capped;
 use crate::whereabouts;
 use crate::write::Target;
 use crate::writer::MongoWriter;
@@ -88,8 +89,7 @@ impl Sink for MongoSink {
         resume: Option<&Checkpoint>,
     ) -> Result<Box<dyn ChunkWriter>> {
         // A capped collection is read in the order in which it was written.
-        let options = unit.options.as_ref().map(ExtJson::to_document).unwrap_or_default();
-        let in_order = options.get_bool("capped").unwrap_or(false);
+        let in_order = is_capped(unit);
         Ok(Box::new(MongoWriter::open(self.target(unit), in_order, part, resume)?))
     }
 

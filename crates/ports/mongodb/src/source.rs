@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use capstan_endpoint::{
-    BatchReader, Cursor, EndpointError, Listing, Namespace, PlannedChunk, Range, Ranges, Result, SetAside, Source,
-    SourceAbilities, SplitTarget, Unit, UnitKind, Whereabouts,
+    BatchReader, Cursor, EndpointError, ExtJson, Listing, Namespace, PlannedChunk, Range, Ranges, Result, SetAside,
+    Source, SourceAbilities, SplitTarget, Unit, UnitKind, Whereabouts,
 };
 use serde::Deserialize;
 
@@ -15,6 +15,7 @@ use crate::range::{self, Place};
 use crate::reader::{self, Reading};
 use crate::server::Server;
 use crate::split::Cutting;
+use crate::uncut::Uncut;
 use crate::whereabouts;
 
 /// Collections of a deployment, read while others may write to them.
@@ -67,6 +68,7 @@ impl Source for MongoSource {
             database: &unit.namespace.database,
             collection: &listing::stored_in(unit),
             filtered: unit.filter.is_some(),
+            uncut: Uncut::of(unit),
         };
         let cut = cutting.split(target).await?;
         let aside = cut.without.into_iter().map(|reason| SetAside { what: unit.namespace.to_string(), reason });
@@ -93,7 +95,8 @@ impl Source for MongoSource {
             server: self.server.clone(),
             database: unit.namespace.database.clone(),
             collection: listing::stored_in(unit),
-            filter: unit.filter.as_ref().map(capstan_endpoint::ExtJson::to_document),
+            filter: unit.filter.as_ref().map(ExtJson::to_document),
+            estimate: unit.estimate,
         }))
     }
 }

@@ -11,6 +11,7 @@ use crate::order;
 use crate::range::{Bounds, Kind, Piece, keep, raw, stretches, value};
 use crate::sampled::{Sampled, even};
 use crate::server::Server;
+use crate::uncut::Uncut;
 
 /// Ranges of a server that looks at all documents for each of them.
 const SCANNED_CHUNKS_MAX: u64 = 16;
@@ -30,6 +31,7 @@ pub(crate) struct Cutting<'a> {
     pub collection: &'a str,
     /// Only some of its documents will be read, so that sizes are not known.
     pub filtered: bool,
+    pub uncut: Option<Uncut>,
 }
 
 /// How much a collection holds, as far as the server knows without looking.
@@ -52,6 +54,11 @@ impl Cutting<'_> {
         let size = self.server.size(self.database, self.collection).await?;
         let wanted = wanted(size, target);
         let mut cut = Cut { chunks: Vec::new(), without: unsized_in(size) };
+        if let Some(uncut) = self.uncut {
+            cut.chunks.push(self.chunk(&[uncut.piece()], size.documents, size));
+            cut.without.extend(uncut.without());
+            return Ok(cut);
+        }
         let Some(ids) = self.two_ids().await? else {
             cut.chunks.push(self.chunk(&whole(), size.documents, size));
             return Ok(cut);

@@ -10,17 +10,29 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const ADVICE: &str = "RetryAfterMs=";
 
 /// Counts how often in a row a server has asked to slow down.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Throttle {
     times: u32,
+    tries: u32,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::of(TRIES)
+    }
 }
 
 impl Throttle {
+    /// One that gives up after so many pauses.
+    pub fn of(tries: u32) -> Self {
+        Self { times: 0, tries }
+    }
+
     /// How long to wait now; nothing where that is for those to decide who hand out work: too often, or too long.
     pub fn pause(&mut self, advised: Option<Duration>) -> Option<Duration> {
         self.times += 1;
         let growing = PAUSE.saturating_mul(1 << (self.times - 1).min(16)).min(PAUSE_MAX);
-        Some(advised.unwrap_or(growing)).filter(|pause| self.times <= TRIES && *pause <= PAUSE_MAX)
+        Some(advised.unwrap_or(growing)).filter(|pause| self.times <= self.tries && *pause <= PAUSE_MAX)
     }
 
     /// Something went through.

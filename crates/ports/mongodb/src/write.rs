@@ -1,13 +1,13 @@
-//! Writes some documents by one raw command, and finds those that the server will not have.
+//! Writes some documents by as few commands as it takes, and finds those that the server will not have.
 
-use bson::{Document, RawDocumentBuf, doc};
-use capstan_endpoint::{Result, element};
+use bson::Document;
+use capstan_endpoint::{EndpointError, Result};
 
-use mongodb::Database;
-use mongodb::error::{ErrorKind, WriteFailure};
-
-use crate::compose::Composer;
+use crate::bypass::Spared;
+pub(crate) use crate::command::Verb;
 use crate::fault::{self, Fault, Said};
+use crate::listing;
+use crate::range::raw;
 use crate::server::Server;
 use crate::throttle::{self, Throttle};
 
@@ -15,19 +15,8 @@ use crate::throttle::{self, Throttle};
 const CUTS_MAX: u32 = 2;
 /// How often a write is sent again that was not sent because of another one's connection.
 const ELSEWHERE_TRIES: u32 = 50;
-/// A document larger than this goes beside its command: inside, both together would be larger than a document may be.
-const BODY_BYTES: usize = 15 << 20;
-
-/// Which command writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    /// New documents. One that is there already is an error of that document.
-    Insert,
-    /// Whole documents by their `_id`, whether they are there or not.
-    Replace,
-    /// Whatever has the `_id`s of these documents goes.
-    Remove,
-}
+/// How often a write is sent again that failed in a way that passes: in about 3 seconds. Longer is for those who hand out work.
+const PASSING_TRIES: u32 = 5;
 
 /// Where documents go.
 #[derive(Clone, Debug)]
@@ -44,174 +33,213 @@ pub(crate) struct Outcome {
     pub duplicates: Vec<(usize, String)>,
     /// The server will not have them.
     pub refused: Vec<(usize, String)>,
+    /// The server says that it wrote fewer than these.
+    pub unsure: Vec<usize>,
 }
 
 impl Target {
     /// Writes all documents that the server takes. Fails only where none of that is a document's fault.
     ///
     /// Where an answer does not say which document it means, or there is none because the connection was cut, halves
-    /// are tried until single documents are left. What was written before a cut shows as a duplicate.
+    /// are tried until single documents are left. What was written before a cut shows as a duplicate. What is said of a
+    /// command is held against a document only where it is known to be said of documents, or where another document
+    /// goes through and this one fails again.
     pub async fn write(&self, verb: Verb, documents: &[&[u8]]) -> Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let places: Vec<usize> = (0..documents.len()).collect();
-        let together = if verb == Verb::Replace { self.server.limits.replacements } else { documents.len().max(1) };
-        let mut waiting: Vec<Task> =
-            places.rchunks(together).map(|places| Task { places: places.to_vec(), cuts: 0 }).collect();
-        let (mut throttle, mut elsewhere) = (Throttle::default(), 0);
-        while let Some(mut task) = waiting.pop().filter(|task| !task.places.is_empty()) {
-            let some: Vec<&[u8]> = task.places.iter().map(|place| documents[*place]).collect();
-            let answer = self.send(verb, &some).await;
-            let (fault, said) = match answer {
-                Ok(answer) => {
-                    let (again, said) = self.judge(&answer, &task.places, &mut outcome)?;
-                    if again.len() < task.places.len() {
-                        throttle.ease();
-                    }
-                    if let Some(said) = said {
-                        self.wait(&mut throttle, said).await?;
-                        waiting.push(Task { places: again, cuts: 0 });
-                    }
-                    continue;
-                }
-                Err(error) => (fault::of(&error), fault::said(&error)),
-            };
-            match fault {
-                Fault::Throttled => {
-                    self.wait(&mut throttle, said).await?;
-                    waiting.push(task);
-                }
-                // A server that has gone is not a document's fault, nor is what happens to others.
-                Fault::Elsewhere if elsewhere < ELSEWHERE_TRIES && self.server.answers().await => {
-                    elsewhere += 1;
-                    waiting.push(task);
-                }
-                Fault::Cut if !self.server.answers().await => return Err(self.failed(fault, said)),
-                Fault::Cut | Fault::Refused if task.places.len() > 1 => waiting.extend(task.halves()),
-                Fault::Cut if task.cuts + 1 < CUTS_MAX => {
-                    task.cuts += 1;
-                    waiting.push(task);
-                }
-                Fault::Cut => {
-                    let reason =
-                        format!("the server closes the connection on this document, {CUTS_MAX} times of {CUTS_MAX}");
-                    outcome.refused.push((task.places[0], reason));
-                }
-                Fault::Refused if fault::DUPLICATE_KEY.contains(&said.code.unwrap_or(0)) => {
-                    outcome.duplicates.push((task.places[0], said.message));
-                }
-                Fault::Refused => outcome.refused.push((task.places[0], said.to_string())),
-                Fault::Elsewhere | Fault::Passing | Fault::Full | Fault::Denied | Fault::Never => {
-                    return Err(self.failed(fault, said));
-                }
+        let mut round = Round {
+            target: self,
+            verb,
+            documents,
+            outcome: Outcome::default(),
+            waiting: self.tasks(verb, documents.len()),
+            suspects: Vec::new(),
+            witness: None,
+            throttle: Throttle::default(),
+            patience: Throttle::of(PASSING_TRIES),
+            elsewhere: 0,
+        };
+        loop {
+            while let Some(task) = round.waiting.pop().filter(|task| !task.places.is_empty()) {
+                round.send(task).await?;
             }
+            if round.suspects.is_empty() {
+                return Ok(round.outcome);
+            }
+            round.hear_the_witness().await?;
         }
-        Ok(outcome)
     }
 
-    fn failed(&self, fault: Fault, said: Said) -> capstan_endpoint::EndpointError {
+    /// As many documents in a task as the server takes in one such command.
+    fn tasks(&self, verb: Verb, documents: usize) -> Vec<Task> {
+        let places: Vec<usize> = (0..documents).collect();
+        let together = match verb {
+            Verb::Replace | Verb::Put => self.server.limits.replacements,
+            Verb::Insert | Verb::Remove => documents.max(1),
+        };
+        let task = |places: &[usize]| Task { places: places.to_vec(), cuts: 0, doubted: false };
+        places.rchunks(together).map(task).collect()
+    }
+
+    /// What is asked of the server for its writes.
+    fn spared(&self) -> Spared {
+        let spared = self.server.bypass.spared();
+        // A bucket that its server does not know is broken, whatever its age.
+        Spared { validation: spared.validation && !listing::is_buckets(&self.collection), ..spared }
+    }
+
+    pub fn failed(&self, fault: Fault, said: Said) -> EndpointError {
         let place = format!("{} {}.{}", self.server.place(), self.database, self.collection);
         fault::raise(fault, &place, "writing", said)
     }
+}
 
-    /// Sorts what an answer says of single documents. Gives back those that are to be tried again, and what was said of them.
-    fn judge(&self, answer: &Document, places: &[usize], outcome: &mut Outcome) -> Result<(Vec<usize>, Option<Said>)> {
-        let answer = crate::range::raw(answer);
-        let (mut again, mut throttled) = (Vec::new(), None);
-        for error in fault::write_errors(&answer) {
-            let Some(place) = places.get(error.index).copied() else { continue };
-            let said = Said { code: Some(error.code), message: error.message };
-            match fault::of_code(error.code, &said.message) {
-                _ if fault::DUPLICATE_KEY.contains(&error.code) => outcome.duplicates.push((place, said.message)),
-                Fault::Throttled => {
-                    again.push(place);
-                    throttled = Some(said);
+/// Documents on their way by one or more commands.
+struct Round<'a> {
+    target: &'a Target,
+    verb: Verb,
+    documents: &'a [&'a [u8]],
+    outcome: Outcome,
+    waiting: Vec<Task>,
+    /// Documents whose command failed without a word of whether it was for them.
+    suspects: Vec<(usize, Said)>,
+    /// A document that went through.
+    witness: Option<usize>,
+    throttle: Throttle,
+    patience: Throttle,
+    elsewhere: u32,
+}
+
+/// What an answer means.
+enum Judged {
+    /// All is said of each document, and these are to be tried again for a reason.
+    Each(Vec<usize>, Option<(Fault, Said)>),
+    /// Something failed, and it is not said which document.
+    All(Fault, Said),
+}
+
+impl Round<'_> {
+    async fn send(&mut self, task: Task) -> Result<()> {
+        let some: Vec<&[u8]> = task.places.iter().map(|place| self.documents[*place]).collect();
+        let (bypass, server) = (&self.target.server.bypass, &self.target.server);
+        let spared = self.target.spared();
+        let (fault, said) = match self.target.send(self.verb, &some, spared).await {
+            Ok(answer) => match self.judge(&answer, &task.places)? {
+                Judged::Each(again, why) => {
+                    if again.len() < task.places.len() {
+                        self.throttle.ease();
+                        self.patience.ease();
+                    }
+                    if let Some((fault, said)) = why {
+                        self.wait(fault, said).await?;
+                        self.waiting.push(Task { places: again, cuts: 0, doubted: false });
+                    }
+                    return Ok(());
                 }
-                // An answer to a document, so it is about the document.
-                Fault::Refused | Fault::Never => outcome.refused.push((place, said.to_string())),
-                fault => return Err(self.failed(fault, said)),
+                Judged::All(fault, said) => (fault, said),
+            },
+            Err(error) => (fault::of(&error), fault::said(&error)),
+        };
+        if bypass.gives_way(spared, fault, &said) {
+            self.waiting.push(task);
+            return Ok(());
+        }
+        let single = task.places.len() == 1;
+        match fault {
+            // A server that cannot be reached is not waited for here.
+            Fault::Throttled | Fault::Passing if fault == Fault::Throttled || said.code.is_some() => {
+                self.wait(fault, said).await?;
+                self.waiting.push(task);
             }
-        }
-        match fault::write_concern_error(&answer) {
-            Some((fault, said)) => Err(self.failed(fault, said)),
-            None => Ok((again, throttled)),
-        }
-    }
-
-    async fn wait(&self, throttle: &mut Throttle, said: Said) -> Result<()> {
-        match throttle.pause(throttle::advised(&said.message)) {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => return Err(self.failed(Fault::Throttled, said)),
+            // A server that has gone is not a document's fault, nor is what happens to others.
+            Fault::Elsewhere if self.elsewhere < ELSEWHERE_TRIES && server.answers().await => {
+                self.elsewhere += 1;
+                self.waiting.push(task);
+            }
+            Fault::Cut if !server.answers().await => return Err(self.target.failed(fault, said)),
+            Fault::Cut | Fault::Refused | Fault::Document if !single => self.waiting.extend(task.halves()),
+            Fault::Cut if task.cuts + 1 < CUTS_MAX => {
+                self.waiting.push(Task { cuts: task.cuts + 1, ..task });
+            }
+            Fault::Cut => {
+                let reason =
+                    format!("the server closes the connection on this document, {CUTS_MAX} times of {CUTS_MAX}");
+                self.outcome.refused.push((task.places[0], reason));
+            }
+            _ if fault::DUPLICATE_KEY.contains(&said.code.unwrap_or(0)) => {
+                self.outcome.duplicates.push((task.places[0], said.message));
+            }
+            Fault::Document => self.outcome.refused.push((task.places[0], bypass.explained(&said))),
+            Fault::Refused if task.doubted => self.outcome.refused.push((task.places[0], said.to_string())),
+            Fault::Refused => self.suspects.push((task.places[0], said)),
+            Fault::Throttled | Fault::Elsewhere | Fault::Passing | Fault::Full | Fault::Denied | Fault::Never => {
+                return Err(self.target.failed(fault, said));
+            }
         }
         Ok(())
     }
 
-    async fn send(&self, verb: Verb, documents: &[&[u8]]) -> mongodb::error::Result<Document> {
-        let database = self.server.database(&self.database);
-        match (verb, documents) {
-            (Verb::Insert, [one]) if one.len() > BODY_BYTES => self.send_apart(&database, one).await,
-            _ => database.run_raw_command(self.command(verb, documents)).await,
+    /// Documents whose command failed are tried once more, behind one that has gone through before and does again: then
+    /// it is not the server. Without such a witness the whole write fails, and may be tried again.
+    async fn hear_the_witness(&mut self) -> Result<()> {
+        let suspects = std::mem::take(&mut self.suspects);
+        let Some((_, said)) = suspects.last() else { return Ok(()) };
+        let failed = || Err(self.target.failed(Fault::Passing, said.clone()));
+        let Some(witness) = self.witness else { return failed() };
+        let spared = self.target.spared();
+        if let Err(error) = self.target.send(self.verb, &[self.documents[witness]], spared).await {
+            return Err(self.target.failed(fault::of(&error).or_passing(), fault::said(&error)));
         }
+        let again = suspects.into_iter().rev().map(|(place, _)| Task { places: vec![place], cuts: 0, doubted: true });
+        self.waiting.extend(again);
+        Ok(())
     }
 
-    /// Inserts a document that fills a command by itself, in a section of the message beside the command.
-    async fn send_apart(&self, database: &Database, document: &[u8]) -> mongodb::error::Result<Document> {
-        let document = RawDocumentBuf::from_bytes(document.to_vec()).map_err(mongodb::error::Error::custom)?;
-        let collection = database.collection::<RawDocumentBuf>(&self.collection);
-        let concern = self.server.acknowledgment().clone();
-        match collection.insert_one(document).write_concern(concern).await.map_err(|error| *error.kind) {
-            Ok(_) => Ok(Document::new()),
-            Err(ErrorKind::Write(WriteFailure::WriteError(error))) => {
-                Ok(doc! { "writeErrors": [{ "index": 0, "code": error.code, "errmsg": error.message }] })
-            }
-            Err(ErrorKind::Write(WriteFailure::WriteConcernError(error))) => {
-                Ok(doc! { "writeConcernError": { "code": error.code, "errmsg": error.message } })
-            }
-            Err(kind) => Err(kind.into()),
+    /// Sorts what an answer says of single documents.
+    fn judge(&mut self, answer: &Document, places: &[usize]) -> Result<Judged> {
+        let answer = raw(answer);
+        if let Some((fault, said)) = fault::write_concern_error(&answer) {
+            return Err(self.target.failed(fault, said));
         }
+        let errors = fault::write_errors(&answer);
+        let (mut again, mut why, mut good) = (Vec::new(), None, vec![true; places.len()]);
+        for error in &errors {
+            let said = Said { code: Some(error.code), message: error.message.clone() };
+            let fault = fault::of_code(error.code, &said.message);
+            match error.index.and_then(|index| good.get_mut(index)) {
+                Some(good) => *good = false,
+                None => return Ok(Judged::All(fault, said)),
+            }
+        }
+        for error in errors {
+            let Some(place) = error.index.and_then(|index| places.get(index)).copied() else { continue };
+            let said = Said { code: Some(error.code), message: error.message };
+            match fault::of_code(error.code, &said.message) {
+                _ if fault::DUPLICATE_KEY.contains(&error.code) => self.outcome.duplicates.push((place, said.message)),
+                fault @ (Fault::Throttled | Fault::Passing) => {
+                    again.push(place);
+                    why = Some((fault, said));
+                }
+                // An answer to a document, so it is about the document.
+                Fault::Refused | Fault::Document | Fault::Never => {
+                    self.outcome.refused.push((place, self.target.server.bypass.explained(&said)));
+                }
+                fault => return Err(self.target.failed(fault, said)),
+            }
+        }
+        let good: Vec<usize> = places.iter().zip(&good).filter_map(|(place, good)| good.then_some(*place)).collect();
+        self.witness = good.last().copied().or(self.witness);
+        if fault::counted(&answer).is_some_and(|counted| counted < good.len() as u64) {
+            self.outcome.unsure.extend(good);
+        }
+        Ok(Judged::Each(again, why))
     }
 
-    fn command(&self, verb: Verb, documents: &[&[u8]]) -> RawDocumentBuf {
-        let bytes = documents.iter().map(|document| document.len() + 64).sum::<usize>() + 512;
-        let command = Composer::with_capacity(bytes);
-        let command = match verb {
-            Verb::Insert => {
-                command.string("insert", &self.collection).documents("documents", documents.iter().copied())
-            }
-            Verb::Replace => {
-                let updates: Vec<Vec<u8>> = documents.iter().map(|document| replacement(document)).collect();
-                command.string("update", &self.collection).documents("updates", updates.iter().map(Vec::as_slice))
-            }
-            Verb::Remove => {
-                let deletes: Vec<Vec<u8>> = documents
-                    .iter()
-                    .map(|document| Composer::new().document("q", &same_id(document)).int32("limit", 1).finish())
-                    .collect();
-                command.string("delete", &self.collection).documents("deletes", deletes.iter().map(Vec::as_slice))
-            }
-        };
-        command.boolean("ordered", false).document("writeConcern", self.server.write_concern().as_bytes()).into_raw()
-    }
-}
-
-/// Replaces the document of that `_id`.
-fn replacement(document: &[u8]) -> Vec<u8> {
-    let query = same_id(document);
-    Composer::with_capacity(document.len() + query.len() + 64)
-        .document("q", &query)
-        .document("u", document)
-        .boolean("upsert", true)
-        .finish()
-}
-
-/// Asks for the `_id` of a document. `$eq` takes every value as a value, a regular expression too. Without an `_id` nothing is
-/// asked for: such a document is new.
-fn same_id(document: &[u8]) -> Vec<u8> {
-    match element::id_of(document) {
-        Some(id) => {
-            let equal = Composer::new().element(id.kind, "$eq", id.value).finish();
-            Composer::new().document("_id", &equal).finish()
+    async fn wait(&mut self, fault: Fault, said: Said) -> Result<()> {
+        let pauses = if fault == Fault::Throttled { &mut self.throttle } else { &mut self.patience };
+        match pauses.pause(throttle::advised(&said.message)) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(self.target.failed(fault, said)),
         }
-        None => Composer::new().document("_id", &Composer::new().array("$in", std::iter::empty()).finish()).finish(),
+        Ok(())
     }
 }
 
@@ -219,12 +247,14 @@ fn same_id(document: &[u8]) -> Vec<u8> {
 struct Task {
     places: Vec<usize>,
     cuts: u32,
+    /// It failed before, and another went through since.
+    doubted: bool,
 }
 
 impl Task {
     /// The second half first: the last of a list is taken first.
     fn halves(mut self) -> [Self; 2] {
         let second = self.places.split_off(self.places.len() / 2);
-        [Self { places: second, cuts: 0 }, Self { places: self.places, cuts: 0 }]
+        [second, self.places].map(|places| Self { places, cuts: 0, doubted: false })
     }
 }

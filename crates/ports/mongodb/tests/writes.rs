@@ -28,7 +28,7 @@ on_both_servers! {
     the_bookkeeping_of_a_job_is_gone_when_it_has_finished;
 }
 
-const PLAN: WritePlan = WritePlan { mode: WriteMode::FailIfExists, indexes: IndexTime::After };
+const PLAN: WritePlan = WritePlan { mode: WriteMode::FailIfExists, indexes: IndexTime::After, deadline: None };
 
 fn batch(documents: &[Document]) -> Batch {
     let bytes: Vec<Vec<u8>> = documents.iter().map(|document| document.to_vec().unwrap()).collect();

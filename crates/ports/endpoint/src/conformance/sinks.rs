@@ -43,7 +43,8 @@ pub async fn sink_conforms(maker: &dyn SinkMaker) {
     mending::single_documents_are_mended(maker).await;
 }
 
-pub(super) const PLAN: WritePlan = WritePlan { mode: WriteMode::FailIfExists, indexes: crate::IndexTime::After };
+pub(super) const PLAN: WritePlan =
+    WritePlan { mode: WriteMode::FailIfExists, indexes: crate::IndexTime::After, deadline: None };
 
 pub(super) fn unit(name: &str) -> Unit {
     Unit::collection(Namespace::new("conformance", name))

@@ -64,7 +64,7 @@ impl Keeper {
         self.0.lock().unwrap().documents.get(collection).map(|held| held.keys().cloned().collect()).unwrap_or_default()
     }
 
-    fn answer(&self, command: &Document) -> Document {
+    pub fn answer(&self, command: &Document) -> Document {
         let (name, of) = command.iter().next().unwrap();
         let of = of.as_str().unwrap_or_default().to_owned();
         let mut held = self.0.lock().unwrap();
@@ -88,11 +88,16 @@ impl Keeper {
             }
             "insert" => held.insert(of, command.get_array("documents").unwrap()),
             "update" => {
-                for update in command.get_array("updates").unwrap() {
-                    let document = update.as_document().unwrap().get_document("u").unwrap().clone();
-                    held.documents.entry(of.clone()).or_default().insert(key(&document), document);
+                let held = held.documents.entry(of).or_default();
+                let mut replaced = 0;
+                for update in command.get_array("updates").unwrap().iter().map(|update| update.as_document().unwrap()) {
+                    let document = update.get_document("u").unwrap().clone();
+                    if update.get_bool("upsert").unwrap_or(false) || held.contains_key(&key(&document)) {
+                        held.insert(key(&document), document);
+                        replaced += 1;
+                    }
                 }
-                doc! { "ok": 1 }
+                doc! { "ok": 1, "n": replaced }
             }
             "find" => cursor(held.find(&of, command)),
             "collstats" => doc! { "count": held.documents.get(&of).map_or(0, |held| held.len() as i64), "ok": 1 },
@@ -133,10 +138,11 @@ impl Held {
                 }
             }
         }
+        let written = (documents.len() - errors.len()) as i32;
         if errors.is_empty() {
-            doc! { "ok": 1 }
+            doc! { "ok": 1, "n": written }
         } else {
-            doc! { "ok": 1, "writeErrors": errors }
+            doc! { "ok": 1, "n": written, "writeErrors": errors }
         }
     }
 

@@ -184,7 +184,7 @@ impl Task<'_> {
             IndexTime::After => capstan_endpoint::IndexTime::After,
             IndexTime::None => capstan_endpoint::IndexTime::None,
         };
-        WritePlan { mode, indexes }
+        WritePlan { mode, indexes, deadline: None }
     }
 }
 

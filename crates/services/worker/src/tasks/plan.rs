@@ -4,14 +4,14 @@ use super::{Done, Task, done, set_aside, source_unit, target_unit};
 use crate::clock::Since;
 use crate::halt::Halt;
 use capstan_coordination::News;
-use capstan_endpoint::{SetAside, Unit, UnitKind};
+use capstan_endpoint::{SetAside, Unit, UnitKind, WritePlan};
 use capstan_migration::{Mode, PlanResult, PlannedRange};
 use serde_json::value::to_raw_value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What preparing a target may take at most. It may drop what is there, so it must have ended before anybody else can
-/// hold this item.
-const PREPARE_MAX: Duration = Duration::from_secs(20);
+/// How long after the lease was renewed a target may still drop what is there: that must have ended before anybody else
+/// can hold this item.
+const DROP_MAX: Duration = Duration::from_secs(20);
 
 pub(super) async fn plan(task: &Task<'_>) -> Result<Done, Halt> {
     let brief = task.unit()?;
@@ -40,11 +40,10 @@ pub(super) async fn plan(task: &Task<'_>) -> Result<Done, Halt> {
 async fn prepare(task: &Task<'_>, written: &Unit) -> Result<Vec<SetAside>, Halt> {
     let sink = task.sink().await?;
     renew(task).await?;
-    let left = task.desk.deadline().left().min(PREPARE_MAX);
-    match tokio::time::timeout(left, sink.prepare(written, &task.plan())).await {
-        Ok(refused) => Ok(refused?),
-        Err(_) => Err(Halt::transient(format!("preparing {} took longer than its lease lasts", written.namespace))),
-    }
+    let left = task.desk.deadline().left().min(DROP_MAX);
+    // Indexes may take hours, and are built while the lease is kept.
+    let plan = WritePlan { deadline: Instant::now().checked_add(left), ..task.plan() };
+    Ok(sink.prepare(written, &plan).await?)
 }
 
 /// A lease of full length before what must not outlive it.
