@@ -150,6 +150,7 @@ impl Survey<'_> {
             unit.filter = Some(filter.map_err(|error| Halt::permanent(format!("the filter of {source}: {error}")))?);
         }
         unit.name_documents |= self.names_documents;
+        self.note_a_view_of_what_is_renamed(&unit);
         // A name that is none at the target is the job's to refuse, with all others of that sort.
         let protected = self.task.spec().mode != Mode::Verify && self.task.spec().write == WriteMode::FailIfExists;
         if let (Ok(target), Some(sink), true) = (self.selection.target(&source), sink, protected) {
@@ -171,6 +172,23 @@ impl Survey<'_> {
             bytes: unit.estimate.bytes,
         });
         Ok(())
+    }
+
+    /// A view is written as it is defined, so it goes on looking at the name that its collection has at the source.
+    fn note_a_view_of_what_is_renamed(&mut self, unit: &Unit) {
+        let Some(options) = unit.options.as_ref().filter(|_| unit.kind == UnitKind::View) else { return };
+        let options = options.to_document();
+        let Ok(looked_at) = options.get_str("viewOn") else { return };
+        let looked_at = migration::Namespace::new(unit.namespace.database.as_str(), looked_at);
+        let view = self.selection.target(&named(&unit.namespace));
+        let (Ok(view), Ok(target)) = (view, self.selection.target(&looked_at)) else { return };
+        if (&view.database, &looked_at.collection) != (&target.database, &target.collection) {
+            let reason = format!(
+                "looks at {looked_at}, which is {target} at the target, and still says `{}`: define it anew",
+                looked_at.collection
+            );
+            self.result.set_aside.push(SetAside { what: view.to_string().into(), reason: reason.into() });
+        }
     }
 
     /// Collections that only the target has, among those that the job would take under their names there.

@@ -82,7 +82,8 @@ async fn by_hash(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) ->
         telling(task.desk, |on_progress| async move { compare(expected, found, &options, on_progress).await }).await?;
     prove_something(&comparison)?;
     let verdict = verdict(&comparison, ranges, 0);
-    Ok(VerifyResult { verdict, examples: comparison.differences.iter().map(|found| example(found, "")).collect() })
+    let found = comparison.differences.iter().map(|found| example(found, ""));
+    Ok(VerifyResult { verdict, examples: lower_bounds(&comparison).into_iter().chain(found).collect() })
 }
 
 async fn mended(task: &Task<'_>, expected: &Side, found: &Side, ranges: u64) -> Result<VerifyResult, Halt> {
@@ -108,6 +109,12 @@ fn verdict(found: &Comparison, ranges: u64, repaired: u64) -> Verdict {
     let &Comparison { missing, extra, different, reordered, expected, .. } = found;
     let compared = Figures { documents: expected.documents, bytes: expected.bytes };
     Verdict { mode: Verify::Hash, ranges, missing, extra, different, repaired, reordered, compared }
+}
+
+/// Said where more differs than was counted.
+fn lower_bounds(comparison: &Comparison) -> Option<SetAside> {
+    let reason = "are lower bounds: more differs than is counted one by one";
+    (!comparison.counts_are_exact).then(|| SetAside { what: "the counts".into(), reason: reason.into() })
 }
 
 /// A side that changes while it is read proves nothing.
@@ -154,7 +161,13 @@ fn examples(mending: &Mending) -> Vec<SetAside> {
     };
     let still = mending.after.differences.iter().map(|found| example(found, &reason(found)));
     let repaired = mending.before.differences.iter().filter(|found| !mending.after.differences.contains(found));
-    still.chain(repaired.map(|found| example(found, "; mended"))).take(CompareOptions::default().listed_max).collect()
+    let bounds = lower_bounds(&mending.after);
+    bounds
+        .into_iter()
+        .chain(still)
+        .chain(repaired.map(|found| example(found, "; mended")))
+        .take(CompareOptions::default().listed_max)
+        .collect()
 }
 
 fn example(difference: &Difference, more: &str) -> SetAside {

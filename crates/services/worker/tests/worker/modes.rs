@@ -283,3 +283,21 @@ async fn a_target_that_cannot_be_mended_is_refused_before_anything_is_read() {
     assert!(report.refused[0].reason.contains("leave `repair` out"), "{:?}", report.refused);
     worker.dismiss().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_a_collection_that_is_renamed_is_set_aside_for_people() {
+    let stage = Stage::new();
+    stage.write_dump(20);
+    let view = r#"{"options":{"viewOn":"orders","pipeline":[]},"indexes":[],"type":"view","collectionName":"large"}"#;
+    fs::write(stage.path("from/shop/large.metadata.json"), view).unwrap();
+    let worker = stage.employ(stage.options("alice"));
+
+    for (renames, noted) in [("orders', to = 'shop.sales", 1), ("*', to = 'store.*", 0)] {
+        let renames = format!("renames = [{{ from = 'shop.{renames}' }}]");
+        let job = stage.submit(&stage.spec(&format!("mode = 'simulate'\n{renames}"))).await;
+        let report = stage.ended(&job).await;
+        let aside: Vec<_> = report.set_aside.iter().filter(|aside| aside.reason.contains("looks at")).collect();
+        assert_eq!(aside.len(), noted, "{renames}: {report:#?}");
+    }
+    worker.dismiss().await;
+}
