@@ -923,6 +923,9 @@ pub struct StageStatus {
     pub waiting: u64,
     #[prost(uint64, tag = "7")]
     pub blocked: u64,
+    /// Ended undone.
+    #[prost(uint64, tag = "8")]
+    pub cancelled: u64,
 }
 /// How fast a job may go; what is absent is not limited.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1029,6 +1032,12 @@ pub struct Verdict {
     /// Of all these, those that were mended.
     #[prost(uint64, tag = "6")]
     pub repaired: u64,
+    /// Of those that differ: they have the same fields with the same values, only in another order.
+    #[prost(uint64, tag = "7")]
+    pub reordered: u64,
+    /// What of the source the target was held against.
+    #[prost(message, optional, tag = "8")]
+    pub compared: ::core::option::Option<Figures>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChunksRequest {

@@ -2,6 +2,7 @@
 
 use super::timestamp;
 use crate::look::{ChunkLook, JobLook, reason, word};
+use capstan_coordinator::StageStatus;
 use capstan_migration::{Figures, UnitView, Verdict};
 use capstan_proto::v1;
 use capstan_work::ItemState;
@@ -43,19 +44,7 @@ pub fn job(look: &JobLook) -> v1::Job {
         blocked: look.items(ItemState::Blocked),
         mode: view.spec.mode.name().to_owned(),
         idle: look.is_idle(),
-        stages: look
-            .stages()
-            .iter()
-            .map(|stage| v1::StageStatus {
-                kind: stage.kind.to_string(),
-                pending: stage.pending,
-                running: stage.running,
-                done: stage.done,
-                failed: stage.failed,
-                waiting: stage.waiting,
-                blocked: stage.blocked,
-            })
-            .collect(),
+        stages: look.stages().iter().map(stage).collect(),
         active_units: look
             .status
             .iter()
@@ -73,6 +62,19 @@ pub fn job(look: &JobLook) -> v1::Job {
                 priority: priority.priority.into(),
             })
             .collect(),
+    }
+}
+
+pub(super) fn stage(stage: &StageStatus) -> v1::StageStatus {
+    v1::StageStatus {
+        kind: stage.kind.to_string(),
+        pending: stage.pending,
+        running: stage.running,
+        done: stage.done,
+        failed: stage.failed,
+        waiting: stage.waiting,
+        blocked: stage.blocked,
+        cancelled: stage.cancelled,
     }
 }
 
@@ -117,7 +119,7 @@ pub fn chunk(look: &ChunkLook) -> v1::Chunk {
     }
 }
 
-fn verdict(verdict: Verdict) -> v1::Verdict {
+pub(super) fn verdict(verdict: Verdict) -> v1::Verdict {
     v1::Verdict {
         mode: word(&verdict.mode),
         ranges: verdict.ranges,
@@ -125,6 +127,8 @@ fn verdict(verdict: Verdict) -> v1::Verdict {
         extra: verdict.extra,
         different: verdict.different,
         repaired: verdict.repaired,
+        reordered: verdict.reordered,
+        compared: Some(figures(verdict.compared)),
     }
 }
 

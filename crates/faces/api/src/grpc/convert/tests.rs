@@ -141,3 +141,19 @@ fn completing_and_acquiring_takes_neither_wait_nor_key() {
     let without = v1::CompleteAndAcquireRequest { next: None, ..request };
     assert_eq!(complete_and_acquire(without).unwrap_err().field, "next");
 }
+
+#[test]
+fn a_verdict_and_a_stage_go_out_with_all_they_say() {
+    let compared = capstan_migration::Figures { documents: 40, bytes: 900 };
+    let found = capstan_migration::Verdict { different: 3, reordered: 2, compared, ..Default::default() };
+    let verdict = super::job::verdict(found);
+    let compared = v1::Figures { documents: 40, bytes: 900 };
+    assert_eq!((verdict.different, verdict.reordered, verdict.compared), (3, 2, Some(compared)));
+
+    let kind = Kind::new("dump").unwrap();
+    let (pending, running, done, failed, waiting, blocked, cancelled) = (1, 2, 3, 4, 5, 6, 7);
+    let status = capstan_coordinator::StageStatus { kind, pending, running, done, failed, waiting, blocked, cancelled };
+    let kind = "dump".to_owned();
+    let stage = v1::StageStatus { kind, pending, running, done, failed, waiting, blocked, cancelled };
+    assert_eq!(super::job::stage(&status), stage);
+}
