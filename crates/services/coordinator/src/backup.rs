@@ -6,17 +6,22 @@
 use crate::failure::Failure;
 use crate::handle::Handle;
 use crate::message::Message;
+use crate::status::Hold;
 use crate::streams;
 use capstan_ids::{StreamName, WallTime};
 use capstan_journal::backup::{self, BackupError, Contents, Look};
 use capstan_journal::{Journal, JournalError, SnapshotInfo, SnapshotRows};
 use std::io;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// A chunk has about so many bytes.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How many chunks wait for whoever takes the backup.
 const CHUNKS_MAX: usize = 4;
+
+/// Whoever takes none of it for so long is taken to be gone: the journal lets go of nothing while it waits.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something that is done with the journal on the owner's thread.
 pub(crate) type WithJournal = Box<dyn FnOnce(Result<&mut dyn Journal, Failure>) + Send>;
@@ -54,12 +59,15 @@ impl Backup {
 impl Handle {
     /// Takes a backup of the journal as it is now; `taken` is what time it is. What comes meanwhile is not in it.
     pub async fn backup(&self, taken: WallTime) -> Result<Backup, StartBackupError> {
+        let hold = Hold::on(&self.status);
         let look = self.with_journal(|journal| Look::at(journal, &audited_streams()))?;
         let look = look.await.map_err(|_| self.gone())???;
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let handle = self.clone();
+        let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
-            let mut chunks = Chunks { sender: sender.clone(), filled: Vec::new() };
+            let _hold = hold;
+            let mut chunks = Chunks { sender: sender.clone(), runtime, filled: Vec::new() };
             let mut rows = |info: &SnapshotInfo| handle.rows(info);
             let written = backup::write(look, &mut rows, taken, &mut chunks);
             if let Err(error) = written.map(|Contents { .. }| ()) {
@@ -95,6 +103,7 @@ impl Handle {
 /// Bytes on their way, some at a time.
 struct Chunks {
     sender: mpsc::Sender<Result<Vec<u8>, BackupError>>,
+    runtime: tokio::runtime::Handle,
     filled: Vec<u8>,
 }
 
@@ -112,7 +121,7 @@ impl io::Write for Chunks {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.filled, Vec::with_capacity(CHUNK_BYTES));
-        let sent = self.sender.blocking_send(Ok(chunk));
+        let sent = self.runtime.block_on(self.sender.send_timeout(Ok(chunk), PATIENCE));
         sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the backup any more"))
     }
 }

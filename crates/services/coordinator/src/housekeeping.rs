@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering;
 const SLICE: u64 = 256;
 /// Rows that may wait for the disk before slicing pauses.
 const BACKLOG_MAX: usize = 8 << 20;
+/// So much log may gather while a backup is taken; beyond that it is let go of, and the backup is overtaken.
+const BACKED_UP_MAX: u64 = 4 << 30;
 /// How often it is asked whether anything is due.
 const EVERY: Millis = Millis(1_000);
 
@@ -90,6 +92,8 @@ pub(crate) struct Housekeeping {
     now: Option<Snapshot>,
     /// How far the log is being trimmed, and how far it is.
     trimming: Option<(Position, Position)>,
+    /// What the log had when it was last looked at.
+    log_bytes: u64,
     /// The streams whose events go to their archives as the log is trimmed.
     audited: Vec<StreamName>,
     /// Something was finished that may allow more.
@@ -119,10 +123,16 @@ impl Housekeeping {
             due: VecDeque::new(),
             now: None,
             trimming: None,
+            log_bytes: 0,
             audited: Vec::new(),
             look_again: false,
             freeing: false,
         }
+    }
+
+    /// Whether a backup still has to read what could be let go of.
+    fn is_held(&self, status: &Status) -> bool {
+        status.is_backed_up() && self.log_bytes < BACKED_UP_MAX
     }
 
     /// What is older may no longer be kept to be read.
@@ -147,6 +157,9 @@ impl Housekeeping {
         self.freeing = house.state.work.free_removed();
         if let Some(snapshot) = self.now.take() {
             self.now = self.advance(snapshot, &mut house);
+        } else if self.is_held(house.status) && self.trimming.is_some() {
+            // It goes on where the next look finds that the log begins.
+            self.trimming = None;
         } else if let Some((from, to)) = self.trimming.take() {
             self.trimming = trim(from, to, &self.audited, &mut house);
         } else if let Some(stream) = self.due.pop_front() {
@@ -216,11 +229,15 @@ impl Housekeeping {
 
     /// Asks what is due, and lets go of what is no longer needed.
     fn look(&mut self, house: &mut House<'_>) {
-        self.forget_gone_sessions(house);
         let tail = match house.journal.tail() {
             Ok(tail) => tail,
             Err(error) => return tracing::warn!(%error, "the journal does not say where it ends"),
         };
+        self.log_bytes = house.streams.log_bytes(tail.first);
+        let held = self.is_held(house.status);
+        if !held {
+            self.forget_gone_sessions(house);
+        }
         let retention = self.retention;
         let registry = house.streams.registry.clone();
         let facts = house.streams.facts(|stream| match *stream == registry {
@@ -234,12 +251,15 @@ impl Housekeeping {
         let log = LogFacts {
             first: tail.first,
             next: tail.next,
-            bytes: house.streams.log_bytes(tail.first),
+            bytes: self.log_bytes,
             held_back_max: retention.held_back_max,
             now: self.age.at(house.now),
         };
         let plan = retention::plan(&log, &facts);
         self.due = plan.snapshot.into();
+        if held {
+            return;
+        }
         for (stream, position) in plan.drop {
             drop_snapshots(house, &stream, |at| at == position);
         }

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use capstan_ids::{Epoch, Position};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 
 /// Figures that the owner keeps and anybody may read.
@@ -11,6 +12,8 @@ pub struct Status {
     closed: AtomicBool,
     epoch: AtomicU64,
     durable: AtomicU64,
+    /// Backups that are being taken: nothing is let go of meanwhile.
+    backups: AtomicU64,
     /// Commands decided since the start.
     pub commands: AtomicU64,
     /// Events made durable since the start.
@@ -35,6 +38,23 @@ pub struct Status {
     pub unregistrations: AtomicU64,
     /// Status events of pipelines since the start.
     pub status_updates: AtomicU64,
+}
+
+/// While it lives nothing is let go of: what a backup is to hold stays until it was read.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Status>);
+
+impl Hold {
+    pub fn on(status: &Arc<Status>) -> Self {
+        status.backups.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(status))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.backups.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What a server may do.
@@ -119,6 +139,11 @@ impl Status {
             Role::Standby => Failure::NotLeader { leader: None },
             Role::Starting | Role::Leader | Role::Stopping => Failure::Stopped,
         }
+    }
+
+    /// Whether somebody takes a backup now.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.backups.load(Ordering::Acquire) > 0
     }
 
     /// Counts what happened to pipelines.
