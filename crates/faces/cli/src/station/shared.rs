@@ -26,6 +26,7 @@ pub struct SharedStation {
     /// Where gRPC alone is served.
     pub grpc: SocketAddr,
     cluster: Cluster,
+    /// The turns whose routes are served.
     turns: watch::Receiver<Turn>,
     closing: CancellationToken,
     serving: TaskTracker,
@@ -37,6 +38,13 @@ impl SharedStation {
         let http = listen(&addresses.http, "--http").await?;
         let grpc_listener = listen(&addresses.grpc, "--grpc").await?;
         let (http_address, grpc_address) = (http.local_addr()?, grpc_listener.local_addr()?);
+        if addresses.advertise.is_none() && http_address.ip().is_unspecified() {
+            let found = http_address;
+            return Err(Failure::Usage(format!(
+                "servers that share a journal tell one another where they are reached, and {found} is every address of \
+                 this machine: give --advertise http://HOST:PORT, as the other servers reach this one"
+            )));
+        }
         let advertised = addresses.advertise.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let options = Options { address: advertised.clone(), ..Options::default() };
         let started = tokio::task::spawn_blocking(move || {
@@ -56,8 +64,9 @@ impl SharedStation {
         let (turns, doors) = (cluster.turns(), Doors::new());
         serving.spawn(capstan_api::serve(http, doors.http.clone(), closing.clone()));
         serving.spawn(capstan_api::serve(grpc_listener, doors.grpc.clone(), closing.clone()));
-        tokio::spawn(stage.follow(turns.clone(), doors));
-        let station = Self { http: http_address, grpc: grpc_address, cluster, turns, closing, serving };
+        let (opened, served) = watch::channel(Turn::Standby { leader: None, epoch: 0, trouble: None });
+        tokio::spawn(stage.follow(turns, doors, opened));
+        let station = Self { http: http_address, grpc: grpc_address, cluster, turns: served, closing, serving };
         // Whoever reads that it listens asks at once.
         let _ = tokio::time::timeout(PLACE_MAX, station.has_a_place()).await;
         Ok(station)
@@ -123,19 +132,30 @@ struct Stage {
 }
 
 impl Stage {
-    /// Exchanges what is served with each turn.
-    async fn follow(self, mut turns: watch::Receiver<Turn>, doors: Doors) {
-        let mut before = CancellationToken::new();
+    /// Exchanges what is served with each turn, and says so once that is done.
+    async fn follow(self, mut turns: watch::Receiver<Turn>, doors: Doors, opened: watch::Sender<Turn>) {
+        let (mut before, mut followed) = (CancellationToken::new(), None);
         loop {
-            let over = self.closing.child_token();
             let turn = turns.borrow_and_update().clone();
-            match turn {
+            let follows = match &turn {
+                Turn::Standby { leader: Some(leader), epoch, .. } => Some((leader.clone(), *epoch)),
+                _ => None,
+            };
+            // What else a standby learns ends nothing of what it passes on: the leader is the same.
+            let goes_on = follows.is_some() && follows == followed;
+            let over = if goes_on { before.clone() } else { self.closing.child_token() };
+            followed = follows;
+            match turn.clone() {
                 Turn::Leader(handle) => self.lead(handle, &over, &doors),
                 Turn::Standby { leader, epoch, trouble } => self.stand_by(leader, epoch, trouble, &over, &doors),
                 Turn::Ended(why) => self.stand_by(None, 0, why.or(Some("this server stops".into())), &over, &doors),
             }
+            opened.send_replace(turn);
             // What was begun in the turn before ends now: nobody waits for a server that leads no longer.
-            std::mem::replace(&mut before, over).cancel();
+            let before = std::mem::replace(&mut before, over);
+            if !goes_on {
+                before.cancel();
+            }
             if turns.changed().await.is_err() {
                 return;
             }
