@@ -12,5 +12,5 @@ pub use errand::{ErrandFlags, report, run as run_errand};
 pub use flags::{MigrationFlags, NeedsFlags, RepairFlags, SelectionFlags, VerifyFlag, pair};
 pub use page::page;
 pub use progress::{Progress, Snapshot};
-pub use report::{Report, grouped, size};
+pub use report::Report;
 pub use watch::{Watched, watch};

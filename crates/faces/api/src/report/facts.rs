@@ -1,11 +1,14 @@
 //! Of a report, what its page shows.
 
+use super::Proof;
+use capstan_migration::Mode;
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Facts {
     pub job: String,
+    pub mode: Mode,
     pub state: String,
     pub units: u64,
     pub chunks: u64,
@@ -30,17 +33,6 @@ pub struct Figures {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Proof {
-    pub mode: String,
-    pub ranges: u64,
-    pub missing: u64,
-    pub extra: u64,
-    pub different: u64,
-    pub repaired: u64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
 pub struct SetAside {
     pub what: String,
     pub reason: String,
@@ -55,15 +47,11 @@ pub struct Unit {
     pub documents: u64,
     pub bytes: u64,
     pub dead_letters: u64,
+    pub view: bool,
     pub finished: bool,
+    pub given_up: bool,
+    pub planned: Option<Figures>,
     pub verified: Option<Proof>,
     pub examples: Vec<SetAside>,
     pub set_aside: Vec<SetAside>,
-}
-
-impl Proof {
-    /// Documents that are still not the same on both sides.
-    pub fn faults(&self) -> u64 {
-        (self.missing + self.extra + self.different).saturating_sub(self.repaired)
-    }
 }

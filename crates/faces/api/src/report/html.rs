@@ -1,10 +1,11 @@
 //! The page.
 
-use super::facts::{Facts, Proof, SetAside};
+use super::facts::{Facts, Figures, SetAside};
+use super::figures::{duration, grouped, size};
 use super::map::{ChunkMap, State};
-use super::{LETTERS_SHOWN, ReportPage, UNITS_SHOWN};
+use super::{LETTERS_SHOWN, ReportPage, UNITS_SHOWN, units};
 use crate::look::word;
-use capstan_migration::Spec;
+use capstan_migration::{Mode, Spec};
 use std::fmt::{self, Write as _};
 
 /// Cells of one row of a map, their width, and the distance of one to the next.
@@ -36,10 +37,15 @@ fn write(to: &mut String, page: &ReportPage) -> fmt::Result {
     verdict(to, &facts)?;
     list(to, "Why it could not be done", &facts.refused)?;
     maps(to, &page.maps, facts.units)?;
-    proofs(to, &facts)?;
+    units::table(to, &facts)?;
     letters(to, page, &facts)?;
-    let aside = facts.by_unit.iter().flat_map(|unit| unit.set_aside.iter().chain(&unit.examples));
-    list(to, "Set aside", &aside.chain(&facts.set_aside).cloned().collect::<Vec<_>>())?;
+    let found = facts.by_unit.iter().flat_map(|unit| {
+        let of_unit = |found: &SetAside| format!("{}: {}", unit.target, found.what);
+        unit.examples.iter().map(move |found| SetAside { what: of_unit(found), reason: found.reason.clone() })
+    });
+    list(to, "Documents that were found not to be the same", &found.collect::<Vec<_>>())?;
+    let aside = facts.by_unit.iter().flat_map(|unit| &unit.set_aside).chain(&facts.set_aside);
+    list(to, "Set aside", &aside.cloned().collect::<Vec<_>>())?;
     settings(to, page, &spec)?;
     write!(to, "<footer>Capstan {}</footer>\n</main>\n</body>\n</html>\n", env!("CARGO_PKG_VERSION"))
 }
@@ -70,19 +76,29 @@ fn head(to: &mut String, facts: &Facts, spec: &Spec) -> fmt::Result {
 }
 
 fn tiles(to: &mut String, facts: &Facts) -> fmt::Result {
-    let rate = if facts.seconds > 0.0 { facts.bytes as f64 / facts.seconds } else { 0.0 };
+    let Figures { documents, bytes } = match facts.mode {
+        Mode::Simulate => facts.planned.unwrap_or_default(),
+        _ => Figures { documents: facts.documents, bytes: facts.bytes },
+    };
     to.write_str("<dl class=\"tiles\">\n")?;
     let mut tile = |what: &str, value: String| writeln!(to, "<div><dt>{what}</dt><dd>{value}</dd></div>");
-    tile("Documents", grouped(facts.documents))?;
-    tile("Data", size(facts.bytes))?;
-    if let Some(planned) = facts.planned {
-        tile("Planned", format!("{} · {}", grouped(planned.documents), size(planned.bytes)))?;
-    }
+    let what = match facts.mode {
+        Mode::Simulate => "Documents to move",
+        Mode::Verify if facts.verified.mode == "counts" => "Documents counted",
+        Mode::Verify => "Documents compared",
+        Mode::DumpOnly => "Documents dumped",
+        Mode::DumpAndRestore | Mode::Direct | Mode::RestoreOnly => "Documents moved",
+    };
+    tile(what, grouped(documents))?;
+    tile("Data", size(bytes))?;
     tile("Collections", grouped(facts.units))?;
-    tile("Chunks", grouped(facts.chunks))?;
+    if facts.mode != Mode::Verify {
+        tile("Chunks", grouped(facts.chunks))?;
+    }
     tile("Time", duration(facts.seconds))?;
-    if facts.bytes > 0 {
-        tile("Speed", format!("{}/s", size(rate as u64)))?;
+    if facts.mode != Mode::Simulate && bytes > 0 && facts.seconds > 0.0 {
+        let each = if facts.mode == Mode::Verify { "Speed, each side" } else { "Speed" };
+        tile(each, format!("{}/s", size((bytes as f64 / facts.seconds) as u64)))?;
     }
     if facts.dead_letters > 0 {
         tile("Refused documents", grouped(facts.dead_letters))?;
@@ -92,31 +108,17 @@ fn tiles(to: &mut String, facts: &Facts) -> fmt::Result {
 
 fn verdict(to: &mut String, facts: &Facts) -> fmt::Result {
     let proof = &facts.verified;
-    let (mood, text) = match (proof.mode.as_str(), proof.faults()) {
-        ("hash", 0) if proof.repaired > 0 => {
-            ("good", format!("Equal after {} repairs: every document compared byte for byte", grouped(proof.repaired)))
-        }
-        ("hash", 0) => (
-            "good",
-            format!(
-                "Verified: every document compared byte for byte in {} ranges, no difference",
-                grouped(proof.ranges)
-            ),
-        ),
-        ("counts", 0) => ("warn", "Counted: both sides have as many documents, which proves no contents".to_owned()),
-        ("none" | "", 0) => ("warn", "Not verified".to_owned()),
-        (_, _) => (
-            "bad",
-            format!(
-                "Not equal: {} missing, {} extra, {} different; {} repaired",
-                grouped(proof.missing),
-                grouped(proof.extra),
-                grouped(proof.different),
-                grouped(proof.repaired)
-            ),
-        ),
+    let (mood, text) = match facts.mode {
+        Mode::Simulate => ("warn", "simulated: nothing was written".to_owned()),
+        // One that was refused has nothing that was compared.
+        _ if facts.units == 0 && facts.state == "failed" => return Ok(()),
+        mode => (proof.mood(), proof.sentence(mode)),
     };
-    writeln!(to, "<p class=\"verdict {mood}\">{text}</p>")
+    writeln!(to, "<p class=\"verdict {mood}\">{text}</p>")?;
+    match proof.hint() {
+        Some(hint) => writeln!(to, "<p class=\"faint hint\">{}</p>", Escaped(&hint)),
+        None => Ok(()),
+    }
 }
 
 fn maps(to: &mut String, maps: &[ChunkMap], units: u64) -> fmt::Result {
@@ -170,57 +172,6 @@ fn picture(to: &mut String, map: &ChunkMap) -> fmt::Result {
         to.write_str("\"/>")?;
     }
     to.write_str("</svg>\n")
-}
-
-fn proofs(to: &mut String, facts: &Facts) -> fmt::Result {
-    if facts.by_unit.is_empty() {
-        return Ok(());
-    }
-    to.write_str(
-        "<h2>Collections and their verification</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>From</th><th>To</th>\
-         <th class=\"n\">Chunks</th><th class=\"n\">Documents</th><th class=\"n\">Data</th><th class=\"n\">Refused</th>\
-         <th>Proved</th><th class=\"n\">Ranges</th><th class=\"n\">Missing</th><th class=\"n\">Extra</th>\
-         <th class=\"n\">Different</th><th class=\"n\">Repaired</th></tr></thead>\n<tbody>\n",
-    )?;
-    for unit in facts.by_unit.iter().take(UNITS_SHOWN) {
-        write!(
-            to,
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
-            Escaped(&unit.source),
-            Escaped(&unit.target),
-            grouped(unit.chunks),
-            grouped(unit.documents),
-            size(unit.bytes),
-            grouped(unit.dead_letters)
-        )?;
-        match &unit.verified {
-            None => {
-                let why = if unit.finished { "not compared" } else { "not complete" };
-                writeln!(to, "<td class=\"faint\">{why}</td><td colspan=\"5\"></td></tr>")?;
-            }
-            Some(proof) => writeln!(
-                to,
-                "{}<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                proved(proof),
-                grouped(proof.ranges),
-                grouped(proof.missing),
-                grouped(proof.extra),
-                grouped(proof.different),
-                grouped(proof.repaired)
-            )?,
-        }
-    }
-    to.write_str("</tbody></table></div>\n")?;
-    left_out(to, facts.by_unit.len() as u64, UNITS_SHOWN, "collections")
-}
-
-fn proved(proof: &Proof) -> &'static str {
-    match (proof.mode.as_str(), proof.faults()) {
-        ("hash", 0) => "<td class=\"good\">equal</td>",
-        ("counts", 0) => "<td class=\"warn\">same count</td>",
-        (_, 0) => "<td class=\"faint\">not compared</td>",
-        _ => "<td class=\"bad\">not equal</td>",
-    }
 }
 
 fn letters(to: &mut String, page: &ReportPage, facts: &Facts) -> fmt::Result {
@@ -284,7 +235,8 @@ fn settings(to: &mut String, page: &ReportPage, spec: &Spec) -> fmt::Result {
     }
     row("Where the target holds something", &word(&spec.write))?;
     row("Indexes", &word(&spec.indexes))?;
-    row("Compared by", &word(&spec.verify))?;
+    let order = if spec.ignore_field_order { ", whatever the order of fields" } else { "" };
+    row("Compared by", &format!("{}{order}", word(&spec.verify)))?;
     let chunks = format!("{} documents or {}", grouped(spec.chunks.documents), size(spec.chunks.bytes));
     row("Chunks of at most", &chunks)?;
     let pools = page.job.pools.iter().map(|pool| match pool.size {
@@ -305,7 +257,8 @@ fn settings(to: &mut String, page: &ReportPage, spec: &Spec) -> fmt::Result {
     to.write_str("</tbody></table></div>\n")
 }
 
-fn left_out(to: &mut String, all: u64, shown: usize, what: &str) -> fmt::Result {
+/// How many entries of a list are not shown.
+pub(super) fn left_out(to: &mut String, all: u64, shown: usize, what: &str) -> fmt::Result {
     match all.saturating_sub(shown as u64) {
         0 => Ok(()),
         more => writeln!(to, "<p class=\"faint\">and {} more {what}</p>", grouped(more)),
@@ -313,7 +266,7 @@ fn left_out(to: &mut String, all: u64, shown: usize, what: &str) -> fmt::Result 
 }
 
 /// Text as it stands in an element or an attribute.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -330,37 +283,4 @@ impl fmt::Display for Escaped<'_> {
 
 fn worded(state: &str) -> String {
     state.replace('_', " ")
-}
-
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-fn duration(seconds: f64) -> String {
-    let whole = seconds as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
-    }
 }

@@ -1,6 +1,7 @@
 //! What a job has done, as a page for people that needs nothing beside it.
 //!
-//! The page is made of what any client can be told, so that the server and the command line draw the same one. Everything
+//! The page is made of what any client can be told, so that the server and the command line draw the same one. It tells what
+//! the job's mode did, and no more: of a simulation what would be moved, of a verification what was compared. Everything
 //! from outside is escaped; no script, no font and no picture is fetched.
 //!
 //! # Limits
@@ -8,11 +9,18 @@
 //! [`CELLS_MAX`] cells, each for several chunks where there are more. What is left out is counted.
 
 mod facts;
+mod figures;
 mod html;
 mod map;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod units;
 
+pub use figures::{counted, grouped, size};
 pub use html::html;
 pub use map::{ChunkMap, State};
+pub use proof::Proof;
 
 use self::facts::Facts;
 use crate::grpc::{chunk_message, job_message, unit_message};

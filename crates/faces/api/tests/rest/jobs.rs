@@ -178,6 +178,39 @@ async fn a_report_comes_as_json_or_as_a_page_that_needs_nothing_beside_it() {
 }
 
 #[tokio::test]
+async fn a_verification_says_what_was_compared_and_what_differs_in_order_alone() {
+    let world = World::empty();
+    let spec = json!({ "from": "dump:/from", "to": "dump:/to", "mode": "verify" });
+    world.post("/api/v1/jobs", json!({ "name": "shop", "spec": spec })).await.with(201);
+    let orders = json!({ "source": { "database": "shop", "collection": "orders" }, "definition": {} });
+    work(&world, "plan", |_| json!({ "units": [orders] })).await;
+    let found = json!({ "mode": "hash", "ranges": 4, "missing": 0, "extra": 0, "different": 3, "repaired": 0,
+        "reordered": 2, "compared": { "documents": 4321, "bytes": 90_000 } });
+    work(&world, "verify", |_| json!({ "verdict": found })).await;
+
+    let units = world.get(&format!("{SHOP}/units")).await.with(200);
+    assert_eq!(units["items"][0]["verdict"], found);
+
+    let page = world.get(&format!("{SHOP}/report?format=html")).await.text();
+    for told in [">Documents compared</dt><dd>4,321<", ">NOT EQUAL: 0 missing, 0 extra, 3 different", "2 of those that"]
+    {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn stages_count_what_was_ended_undone() {
+    let world = with_chunks(3).await;
+    work(&world, "dump", |_| dumped()).await;
+
+    world.post(&format!("{SHOP}/cancel"), json!({})).await.with(200);
+
+    let job = world.get(SHOP).await.with(200);
+    let dump = job["stages"].as_array().unwrap().iter().find(|stage| stage["kind"] == "dump").unwrap();
+    assert_eq!((&dump["done"], &dump["cancelled"]), (&json!(1), &json!(2)), "{job}");
+}
+
+#[tokio::test]
 async fn rates_priorities_and_units_change_while_a_job_runs() {
     let world = with_chunks(2).await;
 

@@ -1,6 +1,6 @@
 //! Live progress: bars on a terminal, a line now and then elsewhere, JSON lines for programs.
 
-use super::report::{grouped, size};
+use capstan_api::report::{grouped, size};
 use capstan_client::v1;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;

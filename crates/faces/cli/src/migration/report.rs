@@ -1,6 +1,10 @@
 //! What came of a migration, for people.
 
+mod table;
+
+use self::table::Table;
 use crate::failure::Failure;
+use capstan_api::report::{Proof, counted, grouped, size};
 use capstan_migration::Mode;
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -19,7 +23,7 @@ pub struct Report {
     bytes: u64,
     seconds: f64,
     dead_letters: u64,
-    verified: Verified,
+    verified: Proof,
     #[serde(default)]
     mode: Mode,
     #[serde(default)]
@@ -41,20 +45,6 @@ struct Figures {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Verified {
-    mode: String,
-    ranges: u64,
-    missing: u64,
-    extra: u64,
-    different: u64,
-    repaired: u64,
-    #[serde(default)]
-    reordered: u64,
-    #[serde(default)]
-    field_order_ignored: bool,
-}
-
-#[derive(Clone, Debug, Deserialize)]
 struct SetAside {
     what: String,
     reason: String,
@@ -73,21 +63,11 @@ struct Unit {
     #[serde(default)]
     planned: Option<Figures>,
     #[serde(default)]
-    verified: Option<Verdict>,
+    verified: Option<Proof>,
     #[serde(default)]
     examples: Vec<SetAside>,
     #[serde(default)]
     set_aside: Vec<SetAside>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Verdict {
-    mode: String,
-    missing: u64,
-    extra: u64,
-    different: u64,
-    #[serde(default)]
-    reordered: u64,
 }
 
 impl Report {
@@ -144,7 +124,10 @@ impl Report {
         }
         // A simulation has nothing to compare, and one that was refused has nothing that was compared.
         if self.mode != Mode::Simulate && !(self.units == 0 && self.state == "failed") {
-            writeln!(text, "{}", self.verified.text(self.mode))?;
+            writeln!(text, "{}", self.verified.sentence(self.mode))?;
+            if let Some(hint) = self.verified.hint() {
+                writeln!(text, "{hint}")?;
+            }
         }
         Ok(())
     }
@@ -167,7 +150,7 @@ impl Report {
             row.push(if unit.view { "view".to_owned() } else { grouped(documents) });
             row.push(size(bytes));
             if self.mode != Mode::Simulate {
-                row.push(unit.verified.as_ref().map_or_else(|| "-".to_owned(), |verdict| verdict.text(self.mode)));
+                row.push(unit.verified.as_ref().map_or_else(|| "-".to_owned(), |proof| proof.word(self.mode)));
             }
             row
         });
@@ -211,130 +194,6 @@ impl Unit {
     fn moved(&self) -> Figures {
         Figures { documents: self.documents, bytes: self.bytes }
     }
-}
-
-impl Verified {
-    /// Documents that are still not the same on both sides.
-    fn faults(&self) -> u64 {
-        (self.missing + self.extra + self.different).saturating_sub(self.repaired)
-    }
-
-    fn text(&self, mode: Mode) -> String {
-        let wrong = self.faults();
-        match self.mode.as_str() {
-            "hash" if mode == Mode::DumpOnly && wrong == 0 => {
-                format!("proved: every part in the spool was read again and is whole, {} chunks", grouped(self.ranges))
-            }
-            "hash" if mode == Mode::DumpOnly => {
-                format!("NOT WHOLE: {} in parts that are damaged or missing", counted(self.missing, "document"))
-            }
-            "hash" if wrong == 0 && self.repaired > 0 => format!(
-                "equal after repair: {} missing, {} extra, {} different were found, {} repaired",
-                self.missing, self.extra, self.different, self.repaired
-            ),
-            "hash" if wrong == 0 => format!(
-                "verified: every document compared {} in {}, no difference",
-                if self.field_order_ignored { "field by field, whatever their order," } else { "byte for byte" },
-                counted(self.ranges, "range")
-            ),
-            "hash" => format!(
-                "NOT EQUAL: {} missing, {} extra, {} different; {} repaired{}",
-                self.missing,
-                self.extra,
-                self.different,
-                self.repaired,
-                self.hint()
-            ),
-            "counts" if wrong == 0 => "counted: both sides have as many documents (which proves no contents)".into(),
-            "counts" => format!("COUNTS DIFFER: {} missing, {} extra", self.missing, self.extra),
-            _ => "not verified".into(),
-        }
-    }
-
-    /// What helps where no value differs.
-    fn hint(&self) -> String {
-        if self.reordered == 0 {
-            return String::new();
-        }
-        let which = if self.reordered == self.different { "all".to_owned() } else { grouped(self.reordered) };
-        format!(
-            "\n{which} of those that differ have the same fields and values in another order, as targets that put _id first \
-             make them; --ignore-field-order takes such documents as equal"
-        )
-    }
-}
-
-impl Verdict {
-    fn text(&self, mode: Mode) -> String {
-        let wrong = self.missing + self.extra + self.different;
-        match (self.mode.as_str(), wrong) {
-            ("hash", 0) if mode == Mode::DumpOnly => "whole".into(),
-            ("hash", 0) => "equal".into(),
-            ("counts", 0) => "same count".into(),
-            (_, 0) => "-".into(),
-            _ if mode == Mode::DumpOnly => format!("{} missing", self.missing),
-            _ => {
-                let order = if self.reordered > 0 { format!(" ({} in order)", self.reordered) } else { String::new() };
-                format!("{} missing, {} extra, {} different{order}", self.missing, self.extra, self.different)
-            }
-        }
-    }
-}
-
-/// Two columns of names, then figures against the right; the last one is words again where it has a head of words.
-struct Table {
-    heads: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let heads = self.heads.iter().map(|head| (*head).to_owned()).collect();
-        let lines: Vec<Vec<String>> = std::iter::once(heads).chain(self.rows.iter().cloned()).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-        let widths: Vec<usize> = (0..self.heads.len()).map(width).collect();
-        for line in &lines {
-            let mut told = String::new();
-            for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-                match self.heads[column] {
-                    "CHUNKS" | "DOCUMENTS" | "COMPARED" | "BYTES" => write!(told, "{cell:>width$}  ")?,
-                    _ => write!(told, "{cell:width$}  ")?,
-                }
-            }
-            writeln!(text, "{}", told.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
-/// `1 document`, `2 documents`.
-fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// Digits in groups of three.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes in the unit that shows three digits.
-pub fn size(bytes: u64) -> String {
-    let mut figure = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if figure < 1_000.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{figure:.1} {unit}") };
-        }
-        figure /= 1_024.0;
-    }
-    format!("{figure:.1} TiB")
 }
 
 #[cfg(test)]

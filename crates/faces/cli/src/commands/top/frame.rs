@@ -1,9 +1,8 @@
 //! What is drawn, as text.
 
 use crate::commands::job::NO_WORKER;
-use crate::migration::{grouped, size};
 use crate::render::{ChunkMap, cells};
-use capstan_api::report::State;
+use capstan_api::report::{State, grouped, size};
 use capstan_client::v1;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
