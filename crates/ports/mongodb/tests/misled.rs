@@ -321,3 +321,20 @@ async fn a_definition_that_cannot_be_told_is_listed_and_the_rest_is_moved() {
     let lost: Vec<&str> = listing.set_aside.iter().map(|aside| &*aside.what).collect();
     assert_eq!(lost, ["index c_1 of a.b", "the options of a.b"], "{:?}", listing.set_aside);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_which_all_goes_well_is_one_command() {
+    let keeper = Keeper::default();
+    let serving = keeper.serve().await;
+    let mut writer = writer(&serving).await;
+    keeper.0.lock().unwrap().log.clear();
+
+    for at in 0..5 {
+        assert!(writer.write(batch(at * 100..at * 100 + 100)).await.unwrap().is_empty());
+    }
+    writer.seal().await.unwrap();
+
+    let mut log = keeper.0.lock().unwrap().log.clone();
+    log.retain(|name| !["hello", "isMaster", "ismaster"].contains(&name.as_str()));
+    assert_eq!(log, ["insert"; 5]);
+}
