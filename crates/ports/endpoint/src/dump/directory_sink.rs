@@ -128,7 +128,7 @@ impl DirectorySink {
             return Err(EndpointError::Occupied { what: format!("`{}`", unit.namespace), holds });
         }
         make_folder(&self.root.join(&unit.namespace.database))?;
-        if !self.is_complete(&folder, &place, chunks)? {
+        if !Receipt::has_moved(&folder.path, &place, chunks)? {
             let joined = join(&folder, chunks)?;
             make_folder(&self.work)?;
             Receipt { length: joined.length, chunks: chunks.to_vec() }.write(&folder.path)?;
@@ -136,13 +136,6 @@ impl DirectorySink {
             move_into(&joined.path, &place)?;
         }
         remove(&folder.path)
-    }
-
-    /// Whether an earlier call got as far as moving the file to its place.
-    fn is_complete(&self, folder: &PartFolder, place: &Path, chunks: &[ChunkFacts]) -> Result<bool> {
-        let Some(receipt) = Receipt::read(&folder.path)? else { return Ok(false) };
-        let there = place.metadata().is_ok_and(|about| about.len() == receipt.length);
-        Ok(there && receipt.chunks == chunks)
     }
 
     fn close(&self) -> Result<()> {

@@ -5,7 +5,7 @@
 //! `$oid` reads back as something else, and so does a NaN with a payload. Every document is read back before it is
 //! taken; one that would not come back byte for byte is refused, with the reason.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -104,7 +104,7 @@ impl JsonSink {
     fn complete(&self, unit: &Unit, chunks: &[ChunkFacts]) -> Result<()> {
         let (folder, place) = (self.parts(unit), self.documents(unit, self.gzip));
         make_folder(&self.root.join(&unit.namespace.database))?;
-        if !is_complete(&folder, &place, chunks)? {
+        if !Receipt::has_moved(&folder.path, &place, chunks)? {
             let joined = join(&folder, chunks)?;
             make_folder(&self.work)?;
             Receipt { length: joined.length, chunks: chunks.to_vec() }.write(&folder.path)?;
@@ -124,13 +124,6 @@ impl JsonSink {
 
 /// A gzip file of nothing, as it is written for a collection without documents.
 const EMPTY_GZIP_BYTES: u64 = 20;
-
-/// Whether an earlier call got as far as moving the file to its place.
-fn is_complete(folder: &PartFolder, place: &Path, chunks: &[ChunkFacts]) -> Result<bool> {
-    let Some(receipt) = Receipt::read(&folder.path)? else { return Ok(false) };
-    let there = place.metadata().is_ok_and(|about| about.len() == receipt.length);
-    Ok(there && receipt.chunks == chunks)
-}
 
 #[async_trait]
 impl Sink for JsonSink {

@@ -33,6 +33,13 @@ impl Receipt {
         serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
+    /// Whether an earlier call got as far as moving the file of these chunks to its place.
+    pub(crate) fn has_moved(folder: &Path, place: &Path, chunks: &[ChunkFacts]) -> Result<bool> {
+        let Some(receipt) = Self::read(folder)? else { return Ok(false) };
+        let there = place.metadata().is_ok_and(|about| about.len() == receipt.length);
+        Ok(there && receipt.chunks == chunks)
+    }
+
     /// Makes the receipt durable.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).expect("names and numbers are JSON");
