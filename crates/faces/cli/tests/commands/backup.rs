@@ -1,6 +1,7 @@
 //! `capstan backup` and `capstan restore`.
 
 use crate::binary::{Ended, Server, run_at};
+use crate::databases::{cassandra, postgres};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,16 +24,6 @@ fn restore(from: &Path, to: &[&str]) -> Ended {
 
 fn backup(server: &Server, to: &Path) -> Value {
     server.run(&["backup", "--to", to.to_str().unwrap(), "-o", "json"]).json()
-}
-
-/// Where the real PostgreSQL is, with a schema of this test's own.
-fn postgres(test: &str) -> Option<String> {
-    let Ok(url) = std::env::var("CAPSTAN_TEST_POSTGRES_URL") else {
-        capstan_testkit::skipped(test, "CAPSTAN_TEST_POSTGRES_URL is not set");
-        return None;
-    };
-    let and = if url.contains('?') { '&' } else { '?' };
-    Some(format!("{url}{and}schema=backup_{}_{test}", std::process::id()))
 }
 
 /// Eight clients write while a backup is taken: whatever was acknowledged before is in it, and of what came meanwhile
@@ -148,6 +139,64 @@ fn one_grows_from_a_data_directory_to_postgresql_and_back() {
         restore(file, &["--data-dir", other.to_str().unwrap()]).json();
         holds_what_eight_wrote(&Server::start(&other), &before);
     }
+}
+
+/// Work in every state that lasts, and pipelines with what they have said.
+fn some_of_everything(server: &Server) {
+    server.run(&["session", "create", "shop", "--lease", "5m"]);
+    assert_eq!(server.run(&["work", "add", "shop", "a", "b", "c"]).code, 0);
+    let acquired = server.run(&["work", "acquire", "shop", "--worker", "alice", "-o", "json"]).json();
+    let (item, token) = (&acquired["leases"][0]["id"], acquired["leases"][0]["token"].to_string());
+    assert_eq!(server.run(&["work", "complete", "shop", item.as_str().unwrap(), "--token", &token]).code, 0);
+    assert_eq!(server.run(&["pipeline", "register", "p", "Orders", "--label", "team=web", "--group", "night"]).code, 0);
+    let words = ["pipeline", "report", "p", "--status", "running", "--records", "70", "--failed", "2", "--bytes", "9"];
+    assert_eq!(server.run(&words).code, 0);
+    assert_eq!(server.run(&["pipeline", "reserve", "p", "--cpu", "7", "--for", "1h"]).code, 0);
+}
+
+/// What a server shows of work and of pipelines, but for when it was last heard of them.
+fn shown(server: &Server) -> (Value, Vec<Value>, Value) {
+    let (created, items) = known(server);
+    let mut pipeline = server.run(&["pipeline", "get", "p", "-o", "json"]).json();
+    let fields = pipeline.as_object_mut().unwrap();
+    assert!(fields.remove("last_heartbeat").is_some(), "{fields:?}");
+    (created, items, pipeline)
+}
+
+/// Backs a server up and restores it into an empty log of Cassandra, where another server shows the same and goes on.
+fn grows_into_cassandra(server: Server, url: &str, folder: &Path) {
+    some_of_everything(&server);
+    let was = shown(&server);
+    assert_eq!(was.1.len(), 3);
+    let file = folder.join("capstan.backup");
+    let taken = backup(&server, &file);
+    drop(server);
+
+    let restored = restore(&file, &["--journal", url]).json();
+    assert_eq!((&restored["events"], &restored["next_position"]), (&taken["events"], &taken["next_position"]));
+    let refused = restore(&file, &["--journal", url]);
+    assert!(refused.code == 1 && refused.stderr.contains("not empty"), "{refused:?}");
+
+    let server = Server::start_with(&folder.join("beside"), &["--journal", url]);
+    assert_eq!(shown(&server), was);
+    assert_eq!(server.run(&["work", "add", "shop", "d"]).code, 0);
+    assert_eq!(known(&server).1.len(), 4);
+}
+
+#[test]
+fn one_grows_from_a_data_directory_to_cassandra() {
+    let Some(url) = cassandra("from_a_data_directory") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    grows_into_cassandra(Server::start(&folder.path().join("one")), &url, folder.path());
+}
+
+#[test]
+fn one_moves_from_postgresql_to_cassandra() {
+    let Some(from) = postgres("to_cassandra") else { return };
+    let Some(url) = cassandra("from_postgresql") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&folder.path().join("one"), &["--journal", &from]);
+    grows_into_cassandra(server, &url, folder.path());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod alerts;
 mod backup;
 mod binary;
+mod databases;
 mod pipeline;
 mod serving;
 mod session;

@@ -1,6 +1,7 @@
 //! `capstan pipeline` and `capstan replay`: the seed's examples, as they are typed.
 
 use crate::binary::{Server, run_at};
+use crate::databases::{cassandra, postgres};
 
 #[test]
 fn a_pipeline_is_registered_reported_listed_and_taken_out() {
@@ -77,6 +78,44 @@ fn the_registry_is_replayed_from_a_server_and_from_its_journal() {
     drop(server);
     let words = ["replay", "--at", &at, "--data-dir", &data, "-o", "json"];
     assert_eq!(run_at("http://127.0.0.1:1", &words, "").json()["pipelines"], then["pipelines"]);
+}
+
+/// Of a journal that servers share, the registry is seen as it was through a server on it.
+fn the_registry_is_replayed_on(journal: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--journal", journal]);
+    let words = ["pipeline", "register", "a", "Orders", "--label", "team=web"];
+    assert_eq!(server.run(&words).code, 0);
+    let before = server.run(&["pipeline", "history", "-o", "json"]).json_lines();
+    assert_eq!(server.run(&["pipeline", "report", "a", "--cpu", "15.5", "--memory", "2048"]).code, 0);
+    let after = server.run(&["pipeline", "history", "-o", "json"]).json_lines();
+    assert_eq!(server.run(&["pipeline", "unregister", "a"]).code, 0);
+    assert_eq!(server.run(&["pipeline", "register", "b"]).code, 0);
+
+    for (story, memory_mb) in [(&before, 0), (&after, 2_048)] {
+        let at = story.last().unwrap()["at"].as_str().unwrap();
+        let then = server.run(&["replay", "--at", at, "-o", "json"]).json();
+        assert_eq!(then["pipelines"].as_array().unwrap().len(), 1, "{then}");
+        assert_eq!(
+            (&then["pipelines"][0]["id"], &then["pipelines"][0]["labels"]["team"]),
+            (&"a".into(), &"web".into())
+        );
+        assert_eq!(then["system"]["total_memory_mb"], memory_mb, "{then}");
+    }
+    let now = server.run(&["pipeline", "list", "-o", "json"]).json();
+    assert_eq!((now["pipelines"].as_array().unwrap().len(), &now["pipelines"][0]["id"]), (1, &"b".into()));
+}
+
+#[test]
+fn the_registry_is_replayed_on_postgresql() {
+    let Some(journal) = postgres("replayed") else { return };
+    the_registry_is_replayed_on(&journal);
+}
+
+#[test]
+fn the_registry_is_replayed_on_cassandra() {
+    let Some(journal) = cassandra("replayed") else { return };
+    the_registry_is_replayed_on(&journal);
 }
 
 #[test]
