@@ -12,6 +12,7 @@ mod journal_says_no;
 mod lives;
 mod pauses;
 mod played;
+mod registry_recovery;
 mod room;
 mod scripted;
 mod snapshots;
