@@ -15,13 +15,16 @@ const SEGMENT_BYTES_MIN: u64 = 2 << 20;
 /// Sees that the database is new enough.
 pub(crate) async fn check_version(store: &Store) -> Result<(), JournalError> {
     let found: Option<(String,)> = first(store, "SELECT release_version FROM system.local").await?;
-    let version = found.map(|(version,)| version).unwrap_or_default();
+    check_release(&store.place, &found.map(|(version,)| version).unwrap_or_default())
+}
+
+fn check_release(place: &str, version: &str) -> Result<(), JournalError> {
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     if major.is_some_and(|major| major >= MAJOR_MIN) {
         return Ok(());
     }
     let what = format!("it says that it is version {version}; Cassandra {MAJOR_MIN}.0 or newer is needed");
-    Err(fault::unfit(&store.place, what))
+    Err(fault::unfit(place, what))
 }
 
 /// How a keyspace is kept; none where there is no such keyspace.
@@ -183,6 +186,24 @@ mod tests {
         ] {
             let error = check_keyspace(address, durable, replication).unwrap_err();
             assert!(matches!(error, JournalError::Unfit { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_too_old_is_told_what_is_needed() {
+        for version in ["4.0.0", "4.1.7", "5.0.4", "10.0", "5.1-SNAPSHOT"] {
+            check_release("cassandra://db", version).unwrap();
+        }
+        for version in ["3.11.19", "3.0.8", "2.2", "", "unknown"] {
+            let error = check_release("cassandra://db", version).unwrap_err();
+            assert!(matches!(error, JournalError::Unfit { .. }), "{error:?}");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "cassandra://db cannot hold a journal as it is: it says that it is version {version}; \
+                     Cassandra 4.0 or newer is needed"
+                )
+            );
         }
     }
 

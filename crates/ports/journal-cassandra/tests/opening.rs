@@ -41,6 +41,12 @@ fn servers_that_start_at_once_make_one_set_of_tables() {
     raw.run(&format!("INSERT INTO {keyspace}.versions (name, version) VALUES ('journal', 99)"), ());
     let newer = refused(&url);
     assert!(matches!(newer, OpenError::Journal(JournalError::Version { found: 99, known: 1, .. })), "{newer:?}");
+    let told = "has format version 99, this program knows up to 1; use a newer program";
+    assert_eq!(newer.to_string(), format!("keyspace {keyspace} in {url}?log=main {told}"));
+    let register = CassandraElection::connect(&url, &CassandraOptions::default()).map(|_| ()).unwrap_err();
+    assert_eq!(register.to_string(), newer.to_string());
+    assert_eq!(raw.rows::<(i32,)>(&format!("SELECT version FROM {keyspace}.versions"), ()), [(99,)]);
+    assert_eq!(everything(&journals[0], 1).len(), 2, "nothing was changed");
     raw.run(&format!("DROP KEYSPACE {keyspace}"), ());
 }
 
