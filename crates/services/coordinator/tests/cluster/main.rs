@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod alerting;
+mod handing_over;
+mod in_flight;
 mod shared;
 
 use capstan_coordinator::{Clock, Cluster, Failure, Handle, Options, Retention, SystemClock, Term, Turn};

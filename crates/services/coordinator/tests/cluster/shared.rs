@@ -31,6 +31,25 @@ impl Log {
     fn next(&self) -> Position {
         self.commits.last().map_or(Position::new(1), |last| last.position.plus(last.commit.events()))
     }
+
+    fn append(&mut self, epoch: Epoch, position: Position, commit: &Commit) -> Append {
+        if epoch > self.epoch
+            && let Some(late) = self.late.take()
+        {
+            let late = Recorded { position: self.next(), epoch: self.epoch, commit: late };
+            self.commits.push(late);
+        }
+        let same = |stands: &Recorded| stands.position == position && stands.epoch == epoch && stands.commit == *commit;
+        if self.commits.iter().any(same) {
+            return Append::Committed;
+        }
+        if epoch < self.epoch || position != self.next() {
+            return Append::Fenced;
+        }
+        self.epoch = epoch;
+        self.commits.push(Recorded { position, epoch, commit: commit.clone() });
+        Append::Committed
+    }
 }
 
 impl Database {
@@ -66,6 +85,8 @@ pub struct Wire {
     pub log_cut: Arc<AtomicBool>,
     /// The log takes its time with what is appended.
     pub slow: Arc<Slow>,
+    /// What was appended stands, and the answer takes its time.
+    pub slow_to_answer: Arc<Slow>,
 }
 
 /// A disk that takes nothing for a while.
@@ -101,7 +122,13 @@ impl Slow {
 
 impl Wire {
     pub fn to(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), cut: Arc::default(), log_cut: Arc::default(), slow: Arc::default() }
+        Self {
+            database: Arc::clone(database),
+            cut: Arc::default(),
+            log_cut: Arc::default(),
+            slow: Arc::default(),
+            slow_to_answer: Arc::default(),
+        }
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -169,23 +196,9 @@ impl Journal for Wire {
             return Append::Unknown(error);
         }
         self.slow.pass();
-        let mut log = self.database.log.lock().unwrap();
-        if epoch > log.epoch
-            && let Some(late) = log.late.take()
-        {
-            let late = Recorded { position: log.next(), epoch: log.epoch, commit: late };
-            log.commits.push(late);
-        }
-        let same = |stands: &Recorded| stands.position == position && stands.epoch == epoch && stands.commit == *commit;
-        if log.commits.iter().any(same) {
-            return Append::Committed;
-        }
-        if epoch < log.epoch || position != log.next() {
-            return Append::Fenced;
-        }
-        log.epoch = epoch;
-        log.commits.push(Recorded { position, epoch, commit: commit.clone() });
-        Append::Committed
+        let answer = self.database.log.lock().unwrap().append(epoch, position, commit);
+        self.slow_to_answer.pass();
+        answer
     }
 
     fn read(
