@@ -86,7 +86,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     let proof = PROOFS.iter().find(|proof| proof.name == name);
     let proof = proof.with_context(|| format!("there is no proof named {name}; `cargo xtask prove` lists them"))?;
-    let mut command = workspace.cargo(&["run", "--package", "capstan-proofs"]);
+    let mut command = workspace.cargo(["run", "--package", "capstan-proofs"]);
     if options.profile.unwrap_or(proof.profile) == Profile::Release {
         command.arg("--release");
     }
