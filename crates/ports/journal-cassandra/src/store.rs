@@ -41,6 +41,18 @@ pub(crate) enum Mode {
     Conditional,
 }
 
+/// How often a connection that says nothing is asked whether it lives.
+///
+/// Also the only way in which the driver finds out that a new connection to a frozen node gets no answer: the kernel
+/// still accepts it.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// How long connecting may take. A frozen node may be asked first, and is waited for once more when all that were
+/// found are connected to: the others are there only after that.
+fn connecting_max(timeout: Duration) -> Duration {
+    (KEEPALIVE + timeout) * 2 + timeout
+}
+
 /// One server's connections to the database, and the runtime that drives them.
 ///
 /// Calls block. They must not be made from a task of another runtime.
@@ -77,7 +89,7 @@ impl Store {
         let mut builder = SessionBuilder::new()
             .known_nodes(&address.hosts)
             .connection_timeout(timeout)
-            .keepalive_interval(Duration::from_secs(5))
+            .keepalive_interval(KEEPALIVE)
             .keepalive_timeout(timeout)
             .schema_agreement_timeout(Duration::from_secs(30))
             .keyspaces_to_fetch([&address.keyspace])
@@ -89,11 +101,11 @@ impl Store {
         if let Some(authorities) = &address.authorities {
             builder = crate::tls::encrypted(builder, authorities).map_err(|what| fault::unfit(&place, what))?;
         }
-        let session = runtime.block_on(async { tokio::time::timeout(timeout * 2, builder.build()).await });
+        let session = runtime.block_on(async { tokio::time::timeout(connecting_max(timeout), builder.build()).await });
         let session = match session {
             Ok(built) => built.map_err(|error| fault::not_connected(&error, &place))?,
             Err(_) => {
-                let text = format!("no connection within {} ms", (timeout * 2).as_millis());
+                let text = format!("no connection within {} ms", connecting_max(timeout).as_millis());
                 return Err(fault::away(&place, std::io::ErrorKind::TimedOut, text));
             }
         };
